@@ -1,0 +1,1 @@
+"""Interlock: an execution-safety runtime for trading hosts."""

@@ -1,0 +1,71 @@
+"""The safety rails actor: checks every intent before it leaves and every statement of the broker as it comes.
+
+It keeps a book of its own and never sees the order desk's. When an invariant breaks it says so on the control
+lane of the orchestrator, where nothing queues in front of it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from interlock.domain.broker import Accepted, Fill
+from interlock.domain.errors import InvariantBroken
+from interlock.domain.messages import CheckIntent, Observe, OrderClosed, SetGate, Trip, Verdict
+from interlock.domain.rails import Exposure, RailLimits, check_order
+from interlock.runtime.actor import Actor, Context, refuse
+from interlock.runtime.mailbox import Lane, ReplyTo
+
+__all__ = ["SafetyRails"]
+
+
+class SafetyRails(Actor):
+    """Decides with ``check_order``; trips on ``InvariantBroken``. Closed until the gate is opened."""
+
+    def __init__(
+        self, ctx: Context, orchestrator: str, limits: RailLimits, cash: Decimal | None, positions: dict[str, Decimal]
+    ) -> None:
+        super().__init__(ctx)
+        self._orchestrator = orchestrator
+        self._limits = limits
+        self._exposure = Exposure(limits, cash, positions)
+        self._gate_open = False
+
+    async def handle(self, message: object, reply_to: ReplyTo | None) -> None:  # noqa: ARG002 - nobody asks this actor
+        """Serve checks and observations in the order in which the orchestrator made them."""
+        if isinstance(message, CheckIntent):
+            await self._check(message)
+        elif isinstance(message, Observe):
+            await self._observe(message)
+        elif isinstance(message, OrderClosed):
+            self._exposure.release(message.client_order_id)
+        else:
+            refuse(self, message)
+
+    async def handle_control(self, message: object) -> None:
+        """Open or close the gate; what is closed refuses everything."""
+        if isinstance(message, SetGate):
+            self._gate_open = message.open
+        else:
+            refuse(self, message)
+
+    async def _check(self, message: CheckIntent) -> None:
+        order = message.order
+        refusal = check_order(order, self._limits, self._exposure, gate_open=self._gate_open)
+        if refusal is None:
+            self._exposure.reserve(order)
+            verdict = Verdict(order.client_order_id)
+        else:
+            verdict = Verdict(order.client_order_id, refusal.code, refusal.reason)
+        await self.ctx.send(self._orchestrator, verdict, Lane.REPLY)
+
+    async def _observe(self, message: Observe) -> None:
+        statement = message.statement
+        try:
+            if isinstance(statement, Fill):
+                self._exposure.book(statement)
+            elif isinstance(statement, Accepted):
+                self._exposure.accepted(statement)
+        except InvariantBroken as broken:
+            self._gate_open = False
+            trip = Trip(broken.code, str(broken), broken.evidence)
+            await self.ctx.send(self._orchestrator, trip, Lane.CONTROL)

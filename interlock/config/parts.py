@@ -1,0 +1,205 @@
+"""From the config to the settings of each part: pure translation, no wiring.
+
+With a recording, what the config says about instruments, opening book and workload gives way to what the recording
+says: its symbols, its first positions, its orders; cash is not tracked, since a recording of fills does not tell it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from interlock.actors.broker_link import LinkSettings
+from interlock.actors.orchestrator import SessionSettings
+from interlock.actors.order_calls import SettleSettings
+from interlock.actors.order_desk import DeskSettings
+from interlock.actors.reconciler import ReconcilerSettings
+from interlock.config.model import SessionConfig
+from interlock.domain.broker import PlaceOrder
+from interlock.domain.budget import AttemptLimits
+from interlock.domain.health import HealthLimits
+from interlock.domain.preflight import DEFAULT_ALLOWLIST, PreflightFacts
+from interlock.domain.rails import RailLimits, SymbolLimits
+from interlock.mocks.broker import MarketSettings
+from interlock.mocks.exchange import OpeningBook
+from interlock.mocks.playback import LEAD_NS, script_of
+from interlock.mocks.prices import PricePath
+from interlock.mocks.recording import Recording
+from interlock.mocks.strategy import DayPlan, ScriptStep, StrategySettings
+from interlock.runtime.clock import from_datetime, to_ns
+from interlock.runtime.mailbox import MailboxSizes
+from interlock.runtime.retry import RetryPolicy
+
+__all__ = ["Parts"]
+
+_BROKER_JOBS: Final = 20_000
+_SPARE: Final = 16
+
+
+class Parts:
+    """The settings of every part of one session."""
+
+    def __init__(self, config: SessionConfig, recording: Recording | None = None) -> None:
+        self.config = config
+        self.recording = recording
+
+    @property
+    def start_ns(self) -> int:
+        """Return when the session begins: by its config, or shortly before the first fill of its recording."""
+        if self.recording is not None:
+            return self.recording.fills[0].time_ns - LEAD_NS
+        return from_datetime(self.config.session.start_utc)
+
+    @property
+    def observe(self) -> bool:
+        """Return whether findings are only reported."""
+        return self.recording is not None or self.config.reconcile.observe
+
+    def opening(self) -> tuple[Decimal | None, dict[str, Decimal]]:
+        """Return the cash and positions that we believe in at the beginning."""
+        if self.recording is not None:
+            return None, dict(self.recording.opening_positions)
+        return self.config.opening.cash, dict(self.config.opening.positions)
+
+    def opening_book(self) -> OpeningBook:
+        """Return the broker's own book: a copy of what we believe, unless the config says that it differs."""
+        cash, positions = self.opening()
+        book = self.config.broker.book
+        if book is not None:
+            cash = cash if book.cash is None else book.cash
+            positions = positions if book.positions is None else dict(book.positions)
+        return OpeningBook(cash, positions, self.config.broker.fee_bps)
+
+    def unknown_orders(self) -> tuple[PlaceOrder, ...]:
+        """Return the orders that the broker has open and we know nothing of."""
+        book = self.config.broker.book
+        return tuple(
+            PlaceOrder(
+                item.decision_id,
+                item.symbol,
+                item.side,
+                item.order_type,
+                item.quantity,
+                item.limit_price,
+                item.time_in_force,
+            )
+            for item in (book.orders if book is not None else ())
+        )
+
+    def limits(self) -> RailLimits:
+        """Return the caps; a recording is capped by its own largest orders."""
+        if self.recording is None:
+            symbols = {
+                item.symbol: SymbolLimits(item.max_order_quantity, item.max_order_notional, item.allow_short)
+                for item in self.config.instruments
+            }
+            return RailLimits(symbols, self.config.rails.max_live_orders)
+        orders = self.recording.orders
+        quantity = max(order.quantity for order in orders)
+        notional = max(order.quantity * order.limit_price for order in orders)
+        caps = SymbolLimits(quantity, notional, allow_short=True)
+        return RailLimits({order.symbol: caps for order in orders}, len(orders))
+
+    def retry_policy(self) -> RetryPolicy:
+        """Return how calls are repeated."""
+        return RetryPolicy(**self.config.retry.model_dump())
+
+    def attempts(self) -> AttemptLimits:
+        """Return the budgets of broker calls."""
+        return AttemptLimits(self.config.rails.attempts_per_order, self.config.rails.attempts_per_minute)
+
+    def link(self) -> LinkSettings:
+        """Return the settings of a link to the broker."""
+        return LinkSettings(timeout_s=self.config.broker.timeout_s, policy=self.retry_policy())
+
+    def settle(self) -> SettleSettings:
+        """Return how orders in doubt are settled."""
+        return SettleSettings(**self.config.settle.model_dump())
+
+    def reconciler(self) -> ReconcilerSettings:
+        """Return the settings of the reconciler."""
+        return ReconcilerSettings(grace_s=self.config.reconcile.grace_s, observe=self.observe)
+
+    def desk(self) -> DeskSettings:
+        """Return the settings of the order desk."""
+        cash, positions = self.opening()
+        return DeskSettings(
+            strategy_id=self.config.session.strategy_id,
+            venue=self.config.broker.venue,
+            account=self.config.broker.sub_ledger,
+            limits=self.limits(),
+            opening_cash=cash,
+            opening_positions=positions,
+            in_flight_max=self.config.rails.in_flight_max,
+        )
+
+    def facts(self, *, broker_is_mock: bool, live_enabled_by: tuple[str, ...], live_override: bool) -> PreflightFacts:
+        """Return what preflight can know before anything ran."""
+        section = self.config.session
+        return PreflightFacts(
+            run_id=self.config.run_id,
+            strategy_id=section.strategy_id,
+            allowlist=DEFAULT_ALLOWLIST if section.strategy_allowlist is None else section.strategy_allowlist,
+            broker_is_mock=broker_is_mock,
+            live_enabled_by=live_enabled_by,
+            live_override=live_override,
+            retry_error=self.retry_policy().complaint(),
+        )
+
+    def session(self, facts: PreflightFacts) -> SessionSettings:
+        """Return the settings of the orchestrator."""
+        section, reconcile = self.config.session, self.config.reconcile
+        return SessionSettings(
+            session_id=section.session_id,
+            facts=facts,
+            health=HealthLimits(reconcile.deadline_s, section.heartbeat_timeout_s),
+            duration_s=section.duration_s,
+            reconcile_every_s=reconcile.every_s,
+            check_every_s=section.check_every_s,
+            drain_every_s=section.drain_every_s,
+            drains_max=section.drains_max,
+            cancel_on_stop=section.cancel_on_stop,
+            observe=self.observe,
+            strategy="strategy",
+        )
+
+    def market(self) -> MarketSettings:
+        """Return the settings of the mock market; a recording brings its own prices."""
+        broker, items = self.config.broker, () if self.recording is not None else self.config.instruments
+        return MarketSettings(
+            tuple(PricePath(item.symbol, item.price, item.tick_size, item.points) for item in items),
+            request_latency_s=broker.request_latency_s,
+            report_latency_s=broker.report_latency_s,
+            price_every_s=broker.price_every_s,
+            lot=broker.lot,
+        )
+
+    def strategy(self) -> StrategySettings:
+        """Return the workload."""
+        config, day = self.config.strategy, self.config.strategy.day
+        settings = StrategySettings(
+            self.config.session.strategy_id, in_flight_max=config.in_flight_max, linger_s=config.linger_s
+        )
+        if self.recording is not None:
+            return msgspec.structs.replace(settings, script=script_of(self.recording))
+        script = tuple(ScriptStep(to_ns(step.at_s), step.submit, step.cancel) for step in config.script)
+        symbols = tuple(item.symbol for item in self.config.instruments)
+        plan = None if day is None else DayPlan(symbols=symbols, **day.model_dump())
+        return msgspec.structs.replace(settings, script=script, day=plan)
+
+    def sizes(self) -> dict[str, MailboxSizes]:
+        """Return the mailbox sizes of every actor; what credit admits always has room."""
+        config, workload = self.config, self.strategy()
+        data, control = config.sinks.mailbox_data, config.sinks.mailbox_control
+        in_flight = config.rails.in_flight_max
+        jobs = 2 * (self.limits().max_live_orders + in_flight) + _SPARE
+        intents = len(workload.script) + (0 if workload.day is None else workload.day.orders)
+        return {
+            "orchestrator": MailboxSizes(control, in_flight + jobs + _SPARE, data, jobs),
+            "rails": MailboxSizes(control, 1, data, 1),
+            "reconciler": MailboxSizes(control, 1, data, _SPARE),
+            "broker": MailboxSizes(control, 1, data, _BROKER_JOBS),
+            "strategy": MailboxSizes(control, 1, data, intents + _SPARE),
+        }

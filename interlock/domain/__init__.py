@@ -1,0 +1,1 @@
+"""The pure rules: no clock, no input or output, `now` is an argument."""

@@ -1,0 +1,238 @@
+"""The mock broker actor: an exchange behind a network, with a fault plan.
+
+A call arrives, takes its latency as a job, is answered; what happens in the market is told on the stream. Both
+ways are late by what the settings say, so acks, fills and cancels cross each other as they do in the world. The
+fault plan decides what is lost, doubled, late or wrong.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from interlock.domain.broker import (
+    Accepted,
+    BrokerMessage,
+    Cancelled,
+    CancelOrder,
+    CancelRefused,
+    Expired,
+    Fill,
+    GetSnapshot,
+    PlaceOrder,
+    QueryOrder,
+    Rejected,
+    Throttled,
+)
+from interlock.mocks.exchange import Exchange, MockOrder
+from interlock.mocks.faults import Call, Fault, FaultPlan, FaultRule, Faults
+from interlock.mocks.prices import PricePath, PriceWalk
+from interlock.runtime.actor import Actor, Context, refuse
+from interlock.runtime.mailbox import ReplyTo
+
+__all__ = ["GetQuote", "MarketSettings", "MockBroker", "Quote", "StartMarket"]
+
+_PARTS: Final = 16
+
+
+class StartMarket(msgspec.Struct, frozen=True, tag_field="schema", tag="StartMarket/1"):
+    """Let prices move."""
+
+
+class GetQuote(msgspec.Struct, frozen=True, tag_field="schema", tag="GetQuote/1"):
+    """Ask for the last price of a symbol (the mock market's own service)."""
+
+    symbol: str
+
+
+class Quote(msgspec.Struct, frozen=True, tag_field="schema", tag="Quote/1"):
+    """The last price of a symbol; None where it is not traded."""
+
+    symbol: str
+    price: Decimal | None
+
+
+class MarketSettings(msgspec.Struct, frozen=True):
+    """How late calls and reports are, and how prices move; seconds of session time."""
+
+    paths: tuple[PricePath, ...]
+    request_latency_s: float = 0.02
+    report_latency_s: float = 0.03
+    price_every_s: float = 10.0
+    lot: Decimal = Decimal("0.0001")
+    price_ticks_max: int = 100_000
+    client: str = "orchestrator"
+
+
+class MockBroker(Actor):
+    """A broker that can only pretend."""
+
+    is_mock: Final = True
+
+    def __init__(self, ctx: Context, settings: MarketSettings, exchange: Exchange, plan: FaultPlan) -> None:
+        super().__init__(ctx)
+        self.exchange = exchange
+        self._settings = settings
+        self._faults = Faults(ctx, plan)
+        self._walks = [PriceWalk(path) for path in settings.paths]
+        for walk in self._walks:
+            exchange.prices[walk.symbol] = walk.price
+
+    async def handle(self, message: object, reply_to: ReplyTo | None) -> None:
+        """Start a job for each call, so that no caller waits behind another."""
+        ctx = self.ctx
+        if isinstance(message, GetQuote) and reply_to is not None:
+            ctx.reply(reply_to, Quote(message.symbol, self.exchange.prices.get(message.symbol)))
+        elif isinstance(message, PlaceOrder) and reply_to is not None:
+            ctx.spawn(self._place(message, reply_to), "place")
+        elif isinstance(message, CancelOrder) and reply_to is not None:
+            ctx.spawn(self._cancel(message, reply_to), "cancel")
+        elif isinstance(message, QueryOrder | GetSnapshot) and reply_to is not None:
+            ctx.spawn(self._tell(message, reply_to), "tell")
+        elif isinstance(message, StartMarket):
+            ctx.spawn(self._market(), "market")
+        else:
+            refuse(self, message)
+
+    # -- calls ----------------------------------------------------------------------------------------------
+
+    async def _place(self, request: PlaceOrder, reply_to: ReplyTo) -> None:
+        settings, faults, symbol = self._settings, self._faults, request.symbol
+        if not await self._reached(Call.PLACE, reply_to, symbol):
+            return
+        struck = faults.strike(Fault.REJECT, symbol)
+        statement: Accepted | Rejected
+        if struck is not None:
+            statement = Rejected(client_order_id=request.client_order_id, code="INSUFFICIENT_MARGIN")
+        else:
+            statement = self.exchange.place(request)
+        lost = faults.strike(Fault.TIMEOUT_AFTER, symbol, Call.PLACE)
+        early = faults.strike(Fault.FILL_BEFORE_ACK, symbol) if isinstance(statement, Accepted) else None
+        if isinstance(statement, Accepted):
+            order = self.exchange.orders[request.client_order_id]
+            late_s = settings.report_latency_s * (1 if early is not None else 2)
+            self.ctx.spawn(self._trade_now(order, late_s), "trade")
+        await self.ctx.sleep(settings.report_latency_s + (0 if early is None else early.delay_s))
+        if lost is None:
+            self.ctx.reply(reply_to, statement)
+        duplicate = Fault.DUPLICATE_ACK if isinstance(statement, Accepted) else Fault.DUPLICATE_REJECT
+        if faults.strike(duplicate, symbol) is not None:
+            await self._say(statement)
+
+    async def _trade_now(self, order: MockOrder, late_s: float) -> None:
+        if self.exchange.marketable(order):
+            await self._trade(order, late_s)
+        if self.exchange.expire_if_immediate(order):
+            key = order.request.client_order_id
+            await self._say(Expired(client_order_id=key, filled=order.filled), late_s)
+
+    async def _cancel(self, request: CancelOrder, reply_to: ReplyTo) -> None:
+        key, exchange = request.client_order_id, self.exchange
+        order = exchange.orders.get(key)
+        symbol = None if order is None else order.request.symbol
+        if not await self._reached(Call.CANCEL, reply_to, symbol):
+            return
+        after: list[tuple[BrokerMessage, float]] = []
+        late: FaultRule | None = None
+        if order is not None and order.leaves > 0:
+            await self._cross(order, after)
+            late = self._faults.strike(Fault.LATE_PARTIAL_AFTER_CANCEL, symbol) if order.leaves > 0 else None
+        statement: Cancelled | CancelRefused = exchange.cancel(key)
+        lost = self._faults.strike(Fault.TIMEOUT_AFTER, symbol, Call.CANCEL)
+        await self.ctx.sleep(self._settings.report_latency_s)
+        if lost is None:
+            self.ctx.reply(reply_to, statement)
+        for said, late_s in after:
+            await self._say(said, late_s)
+        if late is not None and order is not None and order.leaves > 0:
+            await self._say(exchange.execute(order, self._piece(order), self.ctx.now_ns()), late.delay_s)
+
+    async def _cross(self, order: MockOrder, after: list[tuple[BrokerMessage, float]]) -> None:
+        """Let fills happen between the cancel's sending and its processing; ``after`` is told after the answer."""
+        faults, symbol, now_ns = self._faults, order.request.symbol, self.ctx.now_ns()
+        if faults.strike(Fault.FILL_DURING_CANCEL, symbol) is not None:
+            await self._say(self.exchange.execute(order, self._piece(order), now_ns))
+        told_late = faults.strike(Fault.FILL_AFTER_CANCEL_ACK, symbol) if order.leaves > 0 else None
+        if told_late is not None:
+            after.append((self.exchange.execute(order, self._piece(order), now_ns), told_late.delay_s))
+        all_of_it = faults.strike(Fault.CANCEL_REJECTED_FILLED, symbol) if order.leaves > 0 else None
+        if all_of_it is not None:
+            after.append((self.exchange.execute(order, order.leaves, now_ns), all_of_it.delay_s))
+
+    async def _tell(self, request: QueryOrder | GetSnapshot, reply_to: ReplyTo) -> None:
+        call = Call.QUERY if isinstance(request, QueryOrder) else Call.SNAPSHOT
+        if not await self._reached(call, reply_to, None):
+            return
+        answer: BrokerMessage
+        if isinstance(request, QueryOrder):
+            answer = self.exchange.query(request.client_order_id)
+        else:
+            answer = self.exchange.snapshot(self.ctx.now_ns(), request.fills_after)
+        await self.ctx.sleep(self._settings.report_latency_s)
+        self.ctx.reply(reply_to, answer)
+
+    async def _reached(self, call: Call, reply_to: ReplyTo, symbol: str | None) -> bool:
+        """Let the request travel; False where it was turned away or got lost before anything was done."""
+        await self.ctx.sleep(self._settings.request_latency_s)
+        limited = self._faults.strike(Fault.RATE_LIMIT, symbol, call)
+        if limited is not None:
+            self.ctx.reply(reply_to, Throttled(retry_after_s=limited.retry_after_s))
+            return False
+        return self._faults.strike(Fault.TIMEOUT_BEFORE, symbol, call) is None
+
+    # -- the market -----------------------------------------------------------------------------------------
+
+    async def _market(self) -> None:
+        settings = self._settings
+        for _ in range(settings.price_ticks_max):
+            await self.ctx.sleep(settings.price_every_s)
+            for walk in self._walks:
+                self.exchange.prices[walk.symbol] = walk.tick(self.ctx)
+                for order in self.exchange.crossed(walk.symbol):
+                    await self._trade(order, settings.report_latency_s)
+
+    async def _trade(self, order: MockOrder, late_s: float) -> None:
+        """Fill what is left, in one piece or, by the plan, in several."""
+        exchange, symbol = self.exchange, order.request.symbol
+        pieces = self._faults.strike(Fault.PARTIAL_FILLS, symbol)
+        if pieces is not None:
+            for _ in range(1 + self.ctx.draw(pieces.pieces_max - 1, "pieces")):
+                if order.leaves > 0 and exchange.marketable(order):
+                    await self._report(exchange.execute(order, self._piece(order), self.ctx.now_ns()), late_s)
+                    await self.ctx.sleep(pieces.delay_s)
+        if exchange.marketable(order):
+            await self._report(exchange.execute(order, order.leaves, self.ctx.now_ns()), late_s)
+
+    def _piece(self, order: MockOrder) -> Decimal:
+        """Return a part of what is left in whole lots: some sixteenths of it, all of it only where it is one lot."""
+        lots = int(order.leaves / self._settings.lot)
+        if lots <= 1:
+            return order.leaves
+        return max(1, lots * (1 + self.ctx.draw(_PARTS - 1, "piece")) // _PARTS) * self._settings.lot
+
+    async def _report(self, fill: Fill, late_s: float) -> None:
+        """Tell a fill, and what the plan makes of it."""
+        faults, symbol = self._faults, fill.symbol
+        await self._say(fill, late_s)
+        again = faults.strike(Fault.DUPLICATE_FILL, symbol)
+        if again is not None:
+            await self._say(fill, late_s + again.delay_s)
+        changed = faults.strike(Fault.CONFLICTING_FILL, symbol)
+        if changed is not None:
+            await self._say(fill.model_copy(update={"price": fill.price * 2}), late_s + changed.delay_s)
+        beyond = faults.strike(Fault.OVERFILL, symbol)
+        if beyond is not None:
+            await self._say(fill.model_copy(update={"fill_id": f"{fill.fill_id}-x"}), late_s + beyond.delay_s)
+
+    async def _say(self, statement: BrokerMessage, late_s: float = 0.0) -> None:
+        """Put a statement on the stream, at once or later; later ones overtake nobody due before them."""
+        if late_s:
+            self.ctx.spawn(self._deliver(statement, late_s), "report")
+        else:
+            await self.ctx.send(self._settings.client, statement)
+
+    async def _deliver(self, statement: BrokerMessage, late_s: float) -> None:
+        await self.ctx.sleep(late_s)
+        await self.ctx.send(self._settings.client, statement)

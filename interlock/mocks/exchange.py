@@ -1,0 +1,202 @@
+"""The mock broker's own book: orders, prices, positions and cash, matched against a price path.
+
+It shares nothing with the rest of Interlock but the vocabulary, and does its own arithmetic, so that comparing
+the two sides compares two accounts of the same facts. Purely synchronous; ``now_ns`` is an argument.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+import msgspec
+
+from interlock.domain.broker import (
+    Accepted,
+    BrokerOrder,
+    BrokerSnapshot,
+    BrokerStatus,
+    Cancelled,
+    CancelRefused,
+    Fill,
+    OrderNotFound,
+    PlaceOrder,
+    PositionLine,
+    Rejected,
+)
+from interlock.domain.intents import OrderType, Side, TimeInForce
+
+__all__ = ["Exchange", "MockOrder", "OpeningBook"]
+
+_BPS: Final = Decimal(10_000)
+_CENT: Final = Decimal("0.00000001")
+_ORDERS_MAX: Final = 5_000_000
+
+
+class OpeningBook(msgspec.Struct, frozen=True):
+    """What the broker's account holds at the beginning, in the broker's own opinion."""
+
+    cash: Decimal | None
+    positions: dict[str, Decimal]
+    fee_bps: Decimal = Decimal(0)
+
+
+class MockOrder:
+    """One order in the broker's book."""
+
+    __slots__ = ("broker_order_id", "filled", "fills", "request", "status")
+
+    def __init__(self, request: PlaceOrder, broker_order_id: str) -> None:
+        self.request = request
+        self.broker_order_id = broker_order_id
+        self.status = BrokerStatus.OPEN
+        self.filled = Decimal(0)
+        self.fills: list[Fill] = []
+
+    @property
+    def leaves(self) -> Decimal:
+        """Return what is not filled."""
+        return self.request.quantity - self.filled
+
+    def told(self) -> BrokerOrder:
+        """Return the order as the broker tells it."""
+        request = self.request
+        return BrokerOrder(
+            client_order_id=request.client_order_id,
+            broker_order_id=self.broker_order_id,
+            symbol=request.symbol,
+            side=request.side,
+            quantity=request.quantity,
+            limit_price=request.limit_price,
+            filled=self.filled,
+            status=self.status,
+            fills=tuple(self.fills),
+        )
+
+
+class Exchange:
+    """An account at a broker that matches market and limit orders against the last price."""
+
+    def __init__(self, opening: OpeningBook) -> None:
+        self.cash = opening.cash
+        self.positions = dict(opening.positions)
+        self.prices: dict[str, Decimal] = {}
+        self.orders: dict[str, MockOrder] = {}
+        self.executions: list[Fill] = []
+        self._fee_bps = opening.fee_bps
+        self._resting: dict[str, dict[str, MockOrder]] = {}
+
+    # -- orders ---------------------------------------------------------------------------------------------
+
+    def place(self, request: PlaceOrder) -> Accepted | Rejected:
+        """Take an order in, or refuse it. A client order id that is open already is refused; a used one is not."""
+        key = request.client_order_id
+        known = self.orders.get(key)
+        if known is not None and known.status is BrokerStatus.OPEN:
+            return Rejected(client_order_id=key, code="DUPLICATE_ID", reason="an open order has this id")
+        if request.symbol not in self.prices:
+            return Rejected(client_order_id=key, code="UNKNOWN_SYMBOL", reason=f"{request.symbol} is not traded here")
+        if len(self.orders) >= _ORDERS_MAX:
+            return Rejected(client_order_id=key, code="BOOK_FULL")
+        order = MockOrder(request, f"b-{len(self.orders) + 1:06d}")
+        self.orders[key] = order
+        self._resting.setdefault(request.symbol, {})[key] = order
+        return Accepted(client_order_id=key, broker_order_id=order.broker_order_id)
+
+    def cancel(self, client_order_id: str) -> Cancelled | CancelRefused:
+        """Cancel what is left of an open order."""
+        order = self.orders.get(client_order_id)
+        if order is None:
+            return CancelRefused(client_order_id=client_order_id, code="UNKNOWN_ORDER")
+        if order.status is not BrokerStatus.OPEN:
+            return CancelRefused(client_order_id=client_order_id, code=f"ALREADY_{order.status}")
+        self._close(order, BrokerStatus.CANCELLED)
+        return Cancelled(client_order_id=client_order_id, filled=order.filled)
+
+    def query(self, client_order_id: str) -> BrokerOrder | OrderNotFound:
+        """Return one order, open or closed, with its executions."""
+        order = self.orders.get(client_order_id)
+        return OrderNotFound(client_order_id=client_order_id) if order is None else order.told()
+
+    def _close(self, order: MockOrder, status: BrokerStatus) -> None:
+        order.status = status
+        self._resting[order.request.symbol].pop(order.request.client_order_id, None)
+
+    # -- matching -------------------------------------------------------------------------------------------
+
+    def marketable(self, order: MockOrder) -> bool:
+        """Return whether an open order can trade at the last price."""
+        if order.status is not BrokerStatus.OPEN:
+            return False
+        limit = order.request.limit_price
+        if limit is None:
+            return True
+        price = self.prices[order.request.symbol]
+        return price <= limit if order.request.side is Side.BUY else price >= limit
+
+    def crossed(self, symbol: str) -> list[MockOrder]:
+        """Return the resting orders of a symbol that can trade now, oldest first."""
+        return [order for order in self._resting.get(symbol, {}).values() if self.marketable(order)]
+
+    def trade_price(self, order: MockOrder) -> Decimal:
+        """Return the price of a trade now: the last price, or the limit where that is all the order allows."""
+        request, price = order.request, self.prices[order.request.symbol]
+        if request.limit_price is None or self.marketable(order):
+            return price
+        return request.limit_price
+
+    def execute(self, order: MockOrder, quantity: Decimal, now_ns: int) -> Fill:
+        """Fill ``quantity`` of an order; closes it when nothing is left. Late pieces of a closed order count too."""
+        request, price = order.request, self.trade_price(order)
+        cursor = len(self.executions) + 1
+        fill = Fill(
+            fill_id=f"f-{cursor:07d}",
+            client_order_id=request.client_order_id,
+            broker_order_id=order.broker_order_id,
+            symbol=request.symbol,
+            side=request.side,
+            quantity=quantity,
+            price=price,
+            fee=(quantity * price * self._fee_bps / _BPS).quantize(_CENT, ROUND_HALF_UP),
+            ts_ns=now_ns,
+            cursor=cursor,
+        )
+        self.record(order, fill)
+        return fill
+
+    def record(self, order: MockOrder, fill: Fill) -> None:
+        """Book an execution on this side."""
+        order.filled += fill.quantity
+        order.fills.append(fill)
+        self.executions.append(fill)
+        change = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        self.positions[fill.symbol] = self.positions.get(fill.symbol, Decimal(0)) + change
+        if self.cash is not None:
+            self.cash -= change * fill.price + fill.fee
+        if order.leaves <= 0:
+            self._close(order, BrokerStatus.FILLED)
+
+    def expire_if_immediate(self, order: MockOrder) -> bool:
+        """End what is left of an immediate-or-cancel or market order; True where something was left."""
+        request = order.request
+        immediate = request.time_in_force is TimeInForce.IOC or request.order_type is OrderType.MARKET
+        if immediate and order.status is BrokerStatus.OPEN:
+            self._close(order, BrokerStatus.EXPIRED)
+            return True
+        return False
+
+    # -- the account ----------------------------------------------------------------------------------------
+
+    def snapshot(self, now_ns: int, fills_after: int) -> BrokerSnapshot:
+        """Return the account as it is now, with the fills above a cursor."""
+        resting = [order for orders in self._resting.values() for order in orders.values()]
+        return BrokerSnapshot(
+            as_of_ns=now_ns,
+            cursor=len(self.executions),
+            open_orders=tuple(order.told() for order in resting),
+            fills=tuple(self.executions[fills_after:]),
+            positions=tuple(
+                PositionLine(symbol=symbol, quantity=self.positions[symbol]) for symbol in sorted(self.positions)
+            ),
+            cash=self.cash,
+        )

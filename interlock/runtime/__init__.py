@@ -1,0 +1,1 @@
+"""The kernel: clocks, mailboxes, drivers, schedules, retries, records."""

@@ -1,0 +1,172 @@
+"""What an actor is: an object with a handler, and a context that is its whole world.
+
+An actor reads no clock, draws no random number and awaits nothing but the operations of its ``Context``. That
+is what lets the same code run on real time in a host's loop and, step by step, in a simulation. Actors share
+no mutable state; they know each other by name and talk through immutable messages.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
+from contextlib import AbstractContextManager
+from typing import Literal, NoReturn, Protocol
+
+from interlock.domain.errors import UnknownMessage
+from interlock.runtime.clock import Clock
+from interlock.runtime.mailbox import Lane, ReplyTo
+from interlock.runtime.schedule import Schedule
+
+__all__ = ["Actor", "AuditLevel", "Context", "Crash", "Job", "Recorder", "SilentRecorder", "StopReason", "refuse"]
+
+Job = Coroutine[object, object, None]
+"""A piece of work of one actor that runs beside its mailbox, such as one broker call with its retries."""
+
+AuditLevel = Literal["INFO", "WARN", "ERROR", "CRITICAL"]
+
+StopReason = Literal["limit", "quiescent", "stopped", "deadlock"]
+"""Why a stepped run came back: step limit reached, nothing left to do, session over, actors locked up."""
+
+
+class Recorder(Protocol):
+    """Where what actors have to say goes: event log, audit log, counters. Must not raise for a bad sink."""
+
+    def event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
+        """Take one event."""
+
+    def audit(
+        self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
+    ) -> None:
+        """Take one audit record."""
+
+    def state(self, now_ns: int, view: Mapping[str, object]) -> None:
+        """Take one snapshot of the session's state."""
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter."""
+
+
+class SilentRecorder:
+    """Keeps nothing; for kernels that are run on their own."""
+
+    def event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
+        """Drop the event."""
+
+    def audit(
+        self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
+    ) -> None:
+        """Drop the record."""
+
+    def state(self, now_ns: int, view: Mapping[str, object]) -> None:
+        """Drop the snapshot."""
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Drop the count."""
+
+
+class Crash:
+    """An error that left a handler or a job: who raised it, in which piece of work, and the error itself."""
+
+    __slots__ = ("actor", "error", "work")
+
+    def __init__(self, actor: str, work: str, error: Exception) -> None:
+        self.actor = actor
+        self.work = work
+        self.error = error
+
+
+class Context(ABC):
+    """All that an actor may do. Waiting operations are coroutines; the others return at once."""
+
+    def __init__(self, name: str, clock: Clock, schedule: Schedule, recorder: Recorder) -> None:
+        self.name = name
+        self._clock = clock
+        self._schedule = schedule
+        self._recorder = recorder
+
+    def now_ns(self) -> int:
+        """Return the session's time, nanoseconds since the epoch, UTC."""
+        return self._clock.now_ns()
+
+    def draw(self, n: int, label: str) -> int:
+        """Return a choice in ``0 .. n-1`` from the session's schedule; 0 is the ordinary course."""
+        return self._schedule.draw(n, label)
+
+    def chance(self, permille: int, label: str) -> bool:
+        """Return whether something that happens ``permille`` times in a thousand happens now."""
+        return self._schedule.chance(permille, label)
+
+    def emit(self, event_type: str, payload: Mapping[str, object]) -> None:
+        """Write one event to the session's event log."""
+        self._recorder.event(self._clock.now_ns(), self.name, event_type, payload)
+
+    def audit(
+        self, code: str, message: str, meta: Mapping[str, object] | None = None, level: AuditLevel = "INFO"
+    ) -> None:
+        """Write one record to the session's audit log."""
+        self._recorder.audit(self._clock.now_ns(), self.name, code, message, meta or {}, level)
+
+    def snapshot(self, view: Mapping[str, object]) -> None:
+        """Write one snapshot of the session's state."""
+        self._recorder.state(self._clock.now_ns(), view)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to one of the session's counters."""
+        self._recorder.count(name, by)
+
+    @abstractmethod
+    async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
+        """Put ``message`` into a lane of ``to``; waits while that lane is full, does not yield otherwise."""
+
+    @abstractmethod
+    async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
+        """Send ``message`` and wait for its answer.
+
+        Raises:
+            DeadlineExceeded: no answer within ``timeout_s``. What the other side did is unknown.
+        """
+
+    @abstractmethod
+    def reply(self, ticket: ReplyTo, answer: object) -> None:
+        """Answer a request. Never waits; an answer that comes after its asker gave up is dropped and counted."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Let session time pass."""
+
+    @abstractmethod
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound the waits inside a ``with`` block; raises ``DeadlineExceeded`` at the one that outlives it."""
+
+    @abstractmethod
+    def spawn(self, job: Job, label: str) -> None:
+        """Run ``job`` beside the mailbox, as a step of its own.
+
+        Raises:
+            InvariantBroken: the actor has as many jobs running as its mailbox sizes allow.
+        """
+
+    @abstractmethod
+    def halt(self) -> None:
+        """End the run after this step: the session is over."""
+
+
+class Actor(ABC):
+    """Receive, decide, persist, send. One data message at a time; control messages even in between."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    @abstractmethod
+    async def handle(self, message: object, reply_to: ReplyTo | None) -> None:
+        """Serve one message of the reply or data lane; ``reply_to`` is set when the sender wants an answer."""
+
+    async def handle_control(self, message: object) -> None:
+        """Serve one message of the control lane. Served first, also while ``handle`` waits for something."""
+        refuse(self, message)
+
+
+def refuse(actor: Actor, message: object) -> NoReturn:
+    """Raise ``UnknownMessage``: the last line of every handler."""
+    text = f"{actor.ctx.name} has no handler for {type(message).__name__}"
+    raise UnknownMessage(text)

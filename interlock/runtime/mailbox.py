@@ -1,0 +1,140 @@
+"""Mailboxes: three bounded lanes over anyio memory object streams.
+
+* **control**: stop and trip. Served before anything else, whatever the backlog.
+* **reply**: answers that were admitted by credit, so there is always room for them.
+* **data**: everything else. Full means the sender waits; nothing is ever dropped.
+
+The logic sits in the synchronous half (``offer``, ``take``); the real-time driver awaits the same streams.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TypeVar
+
+import anyio
+import msgspec
+
+from interlock.domain.errors import Broken
+
+__all__ = ["Envelope", "Lane", "LaneQueue", "LaneStats", "Mailbox", "MailboxSizes", "ReplyTo"]
+
+T = TypeVar("T")
+
+
+class ReplyTo(msgspec.Struct, frozen=True, gc=False):
+    """Where the answer to a request goes: an immutable ticket, good for one answer."""
+
+    asker: str
+    ask_id: int
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A message on its way, with the ticket for its answer where one is wanted."""
+
+    message: object
+    reply_to: ReplyTo | None
+
+
+class Lane(IntEnum):
+    """The lanes in the order in which they are served."""
+
+    CONTROL = 0
+    REPLY = 1
+    DATA = 2
+
+
+class MailboxSizes(msgspec.Struct, frozen=True):
+    """Room in each lane, in messages, and the number of jobs the actor may have running."""
+
+    control: int = 16
+    reply: int = 64
+    data: int = 64
+    jobs: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that would make a lane useless or unbounded."""
+        if min(self.control, self.reply, self.data, self.jobs) < 1:
+            message = f"a mailbox needs room for at least one message in each lane: {self}"
+            raise Broken(message)
+
+
+class LaneStats(msgspec.Struct, frozen=True):
+    """What went through one lane: now waiting, most ever waiting, taken in, and how often a sender had to wait."""
+
+    capacity: int
+    depth: int
+    peak: int
+    accepted: int
+    waits: int
+
+
+class LaneQueue:
+    """One bounded first-in-first-out lane."""
+
+    __slots__ = ("accepted", "capacity", "depth", "inlet", "outlet", "peak", "waits")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.inlet, self.outlet = anyio.create_memory_object_stream[Envelope](capacity)
+        self.depth = 0
+        self.peak = 0
+        self.accepted = 0
+        self.waits = 0
+
+    def offer(self, envelope: Envelope) -> bool:
+        """Put ``envelope`` in if there is room; False means full, and the sender has to wait."""
+        if self.depth >= self.capacity:
+            self.waits += 1
+            return False
+        self.inlet.send_nowait(envelope)
+        self.note_accepted()
+        return True
+
+    def take(self) -> Envelope:
+        """Take the oldest one out; the caller has looked at ``depth`` before."""
+        envelope = self.outlet.receive_nowait()
+        self.depth -= 1
+        return envelope
+
+    def note_accepted(self) -> None:
+        """Count one envelope in; the real-time driver calls it when an awaited send went through."""
+        self.accepted += 1
+        self.depth += 1
+        self.peak = max(self.peak, self.depth)
+
+    def stats(self) -> LaneStats:
+        """Return the figures so far."""
+        return LaneStats(self.capacity, self.depth, self.peak, self.accepted, self.waits)
+
+    def close(self) -> None:
+        """Release both ends of the stream."""
+        self.inlet.close()
+        self.outlet.close()
+
+
+class Mailbox:
+    """The three lanes of one actor."""
+
+    __slots__ = ("control", "data", "owner", "reply")
+
+    def __init__(self, owner: str, sizes: MailboxSizes) -> None:
+        self.owner = owner
+        self.control = LaneQueue(sizes.control)
+        self.reply = LaneQueue(sizes.reply)
+        self.data = LaneQueue(sizes.data)
+
+    def lane(self, lane: Lane) -> LaneQueue:
+        """Return the queue of one lane."""
+        if lane is Lane.DATA:
+            return self.data
+        return self.reply if lane is Lane.REPLY else self.control
+
+    def stats(self) -> dict[str, LaneStats]:
+        """Return the figures of each lane, by its name."""
+        return {"control": self.control.stats(), "reply": self.reply.stats(), "data": self.data.stats()}
+
+    def close(self) -> None:
+        """Release the streams of all lanes."""
+        for queue in (self.control, self.reply, self.data):
+            queue.close()

@@ -1,0 +1,195 @@
+"""The recorder: everything actors say, made into the artifacts of a run (ART-1 to ART-4).
+
+Events get their stable id, audit records their place in the hash chain, both are redacted on the way. A sink that
+stays broken after its retries does not stop anything here: the recorder says so once, to whoever asked to be told,
+and drops what that sink can no longer take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+import msgspec
+import structlog
+
+from interlock.domain.errors import SinkBroken
+from interlock.domain.ids import canonical_json
+from interlock.runtime.actor import AuditLevel
+from interlock.runtime.audit import AuditChain
+from interlock.runtime.clock import rfc3339
+from interlock.runtime.redaction import redact, redact_flat, scrub
+from interlock.runtime.sinks import Sink
+
+__all__ = ["EVENT_SCHEMA", "METRICS_SCHEMA", "STATE_SCHEMA", "RunRecorder", "RunSinks"]
+
+EVENT_SCHEMA = "C2_DRYRUN_V1"
+METRICS_SCHEMA = "C2_DRYRUN_METRICS_V1"
+STATE_SCHEMA = "SessionStateSnapshot/1"
+
+_ID_LENGTH = 32
+_LOG_LEVELS = {"INFO": 20, "WARN": 30, "ERROR": 40, "CRITICAL": 50}
+
+
+class _EventBody(msgspec.Struct):
+    """An event before it has its id; ``event_id`` sorts first, so it can be put in front of the encoded rest."""
+
+    actor: str
+    event_type: str
+    payload: dict[str, object]
+    run_id: str
+    schema: str
+    seq: int
+    strategy_id: str
+    ts_sim: int
+    ts_utc: str
+
+
+class RunSinks(msgspec.Struct, frozen=True):
+    """The four sinks of a run."""
+
+    events: Sink
+    states: Sink
+    metrics: Sink
+    audit: Sink
+
+    def all(self) -> tuple[Sink, ...]:
+        """Return them, the audit last, so that it can still tell of the others."""
+        return (self.events, self.states, self.metrics, self.audit)
+
+
+class RunRecorder:
+    """Writes the artifacts of one run. ``wall`` turns session time into the time that records carry."""
+
+    def __init__(
+        self,
+        run_id: str,
+        strategy_id: str,
+        sinks: RunSinks,
+        wall: Callable[[int], int] = lambda now_ns: now_ns,
+        start_ns: int = 0,
+        log: structlog.typing.FilteringBoundLogger | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.strategy_id = strategy_id
+        self.chain = AuditChain()
+        self.counters: dict[str, int] = {}
+        self.events = 0
+        self.sink_retries = 0
+        self.on_broken: Callable[[str, str], None] | None = None
+        self._sinks = sinks
+        self._wall = wall
+        self._log = log
+        self._start_ns = start_ns
+        self._now_ns = start_ns
+        self._stamp_ns = -1
+        self._stamp = ""
+        self._encode = msgspec.json.Encoder(order="sorted", decimal_format="string").encode
+
+    def event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
+        """Write one event; its id is the hash of everything else in it."""
+        self._now_ns = now_ns
+        self.events += 1
+        body = self._encode(
+            _EventBody(
+                actor,
+                event_type,
+                redact_flat(payload),
+                self.run_id,
+                EVENT_SCHEMA,
+                self.events,
+                self.strategy_id,
+                now_ns - self._start_ns,
+                self._time(now_ns),
+            )
+        )
+        event_id = hashlib.sha256(body).hexdigest()[:_ID_LENGTH]
+        at = body.index(b',"event_type"') + 1
+        self._write(self._sinks.events, body[:at] + b'"event_id":"' + event_id.encode() + b'",' + body[at:])
+
+    def audit(
+        self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
+    ) -> None:
+        """Write one audit record; what is more than information goes to the log as well."""
+        self._now_ns = now_ns
+        line = self.chain.append(ts=self._time(now_ns), code=code, message=message, meta=dict(meta), level=level)
+        self._write(self._sinks.audit, line)
+        if level != "INFO" and self._log is not None:
+            self._log.log(
+                _LOG_LEVELS[level], code, actor=actor, detail=message, **{f"meta_{k}": v for k, v in meta.items()}
+            )
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter."""
+        counters = self.counters
+        counters[name] = counters.get(name, 0) + by
+
+    def state(self, now_ns: int, view: Mapping[str, object]) -> None:
+        """Write one snapshot of the session's state."""
+        stamp = {
+            "run_id": self.run_id,
+            "schema": STATE_SCHEMA,
+            "strategy_id": self.strategy_id,
+            "ts_sim": now_ns - self._start_ns,
+            "ts_utc": self._time(now_ns),
+        }
+        self._write(self._sinks.states, canonical_json(redact({**view, **stamp})))
+
+    def metrics(self, figures: Mapping[str, object]) -> None:
+        """Write the metrics snapshot, with the audit's length and head as its anchor: the last thing a run does."""
+        own = {
+            "schema": METRICS_SCHEMA,
+            "run_id": self.run_id,
+            "events_emitted": self.events,
+            "sink_retries": self.sink_retries,
+            "audit_events": self.chain.count,
+            "audit_head": self.chain.head,
+        }
+        self._write(self._sinks.metrics, canonical_json(redact({**figures, **own})))
+
+    def probe(self) -> str:
+        """Write and flush an audit record; return what went wrong, or ""."""
+        self.audit(self._now_ns, "recorder", "AUDIT_SINK_PROBE", "the audit sink takes records", {}, "INFO")
+        self._flush(self._sinks.audit)
+        return "the audit sink cannot be written" if self._sinks.audit.broken else ""
+
+    def flush(self) -> None:
+        """Hand everything that is buffered to the sinks."""
+        for sink in self._sinks.all():
+            self._flush(sink)
+
+    def broken(self) -> tuple[str, ...]:
+        """Return the names of the sinks that gave up."""
+        return tuple(sink.name for sink in self._sinks.all() if sink.broken)
+
+    def retried(self, sink: str, attempt: int, error: BaseException) -> None:
+        """Take note that a sink is tried again; the sinks call this."""
+        self.sink_retries += 1
+        text = f"sink {sink}: attempt {attempt} failed, trying again"
+        self.audit(
+            self._now_ns, "recorder", "C2_SINK_WRITE_RETRY", text, {"sink": sink, "error": scrub(str(error))}, "WARN"
+        )
+
+    def _write(self, sink: Sink, line: bytes) -> None:
+        try:
+            sink.write(line)
+        except SinkBroken as error:
+            self._gave_up(sink, error)
+
+    def _flush(self, sink: Sink) -> None:
+        try:
+            sink.flush()
+        except SinkBroken as error:
+            self._gave_up(sink, error)
+
+    def _gave_up(self, sink: Sink, error: SinkBroken) -> None:
+        text = scrub(str(error))
+        self.audit(self._now_ns, "recorder", "C2_SINK_WRITE_FAILED", text, {"sink": sink.name}, "ERROR")
+        if self.on_broken is not None:
+            self.on_broken(sink.name, text)
+
+    def _time(self, now_ns: int) -> str:
+        if now_ns != self._stamp_ns:
+            self._stamp_ns = now_ns
+            self._stamp = rfc3339(self._wall(now_ns))
+        return self._stamp

@@ -1,0 +1,110 @@
+"""Retries: tenacity policies that run on the injected clock.
+
+tenacity's own delay-based stops read the machine's monotonic clock and its jitter uses global randomness, so both
+are replaced here by callables that read the actor's context. The first attempt of a call is made directly; tenacity
+is entered only after it failed, because entering it costs more than all the rest of an order's way.
+
+Only an error that proves that nothing was processed is ever repeated by ``retrying``; what else counts as worth
+repeating (a read after a time-out, for instance) the caller says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState
+from tenacity.retry import retry_if_exception_type
+
+from interlock.domain.errors import BrokerError, NotProcessed, RateLimited
+from interlock.runtime.actor import Context
+from interlock.runtime.clock import NS_PER_S
+
+__all__ = ["RetryPolicy", "retrying"]
+
+T = TypeVar("T")
+
+_JITTER_STEPS: Final = 16
+"""Jitter is drawn in sixteenths, so that a tape stays readable."""
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How often and how long. Waits double from ``wait_initial_s`` up to ``wait_max_s``, plus drawn jitter."""
+
+    attempts_max: int = 4
+    duration_max_s: float = 30.0
+    wait_initial_s: float = 0.25
+    wait_max_s: float = 5.0
+    jitter_s: float = 0.25
+
+    def complaint(self) -> str:
+        """Return what is not sane about the policy, or ""."""
+        if self.attempts_max < 1 or self.attempts_max > 100:  # noqa: PLR2004 - the bound is the message
+            return f"retry attempts_max must lie in 1..100, not {self.attempts_max}"
+        if not 0 < self.duration_max_s <= 3600:  # noqa: PLR2004 - as above
+            return f"retry duration_max_s must lie in (0, 3600], not {self.duration_max_s}"
+        if not 0 <= self.wait_initial_s <= self.wait_max_s:
+            return "retry wait_initial_s must lie between 0 and wait_max_s"
+        return "" if self.jitter_s >= 0 else "retry jitter_s must not be negative"
+
+
+async def retrying(
+    ctx: Context,
+    policy: RetryPolicy,
+    label: str,
+    call: Callable[[], Awaitable[T]],
+    repeat_on: tuple[type[BrokerError], ...] = (NotProcessed,),
+) -> T:
+    """Return what ``call`` returns, repeating it under ``policy`` while it raises one of ``repeat_on``.
+
+    Raises:
+        BrokerError: the last error, when attempts or time are used up; anything else at once.
+    """
+    started_ns = ctx.now_ns()
+    try:
+        return await call()
+    except repeat_on as error:
+        if policy.attempts_max == 1:
+            raise
+        failed: BrokerError = error
+
+    async def again() -> T:
+        # The failure of the direct attempt is tenacity's first one, so that waits and counts start where they should.
+        nonlocal failed
+        if _first:
+            _first.clear()
+            raise failed
+        ctx.count("retry_attempts_total")
+        return await call()
+
+    _first = [True]
+    loop = AsyncRetrying(
+        sleep=ctx.sleep,
+        stop=_stop(ctx, policy, started_ns),
+        wait=_wait(ctx, policy, label),
+        retry=retry_if_exception_type(repeat_on),
+        reraise=True,
+    )
+    return await loop(again)
+
+
+def _stop(ctx: Context, policy: RetryPolicy, started_ns: int) -> Callable[[RetryCallState], bool]:
+    def stop(state: RetryCallState) -> bool:
+        elapsed_ns = ctx.now_ns() - started_ns
+        late = elapsed_ns + state.upcoming_sleep * NS_PER_S > policy.duration_max_s * NS_PER_S
+        return late or state.attempt_number >= policy.attempts_max
+
+    return stop
+
+
+def _wait(ctx: Context, policy: RetryPolicy, label: str) -> Callable[[RetryCallState], float]:
+    def wait(state: RetryCallState) -> float:
+        seconds = min(policy.wait_initial_s * float(2 ** (state.attempt_number - 1)), policy.wait_max_s)
+        seconds += policy.jitter_s * ctx.draw(_JITTER_STEPS, f"jitter.{label}") / _JITTER_STEPS
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, RateLimited) and error.retry_after_s is not None:
+            return max(seconds, error.retry_after_s)
+        return seconds
+
+    return wait

@@ -1,0 +1,406 @@
+"""The stepped driver: the scheduler that owns every runnable thing, on virtual time.
+
+One step takes the next message of one mailbox, or resumes one waiting handler or job, or, when none can run,
+moves the clock to the earliest timer; and runs it to its next wait. Control messages come first. Nothing else
+advances anything, so quiescence is exact: nothing ready, no timer due. Someone still waiting then is a deadlock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
+from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder, StopReason
+from interlock.runtime.clock import VirtualClock, to_ns
+from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
+from interlock.runtime.schedule import ORDER_LABEL, FifoSchedule, Schedule
+from interlock.runtime.timers import Timers
+from interlock.runtime.work import AwaitReply, Cell, Deadline, Op, SendWait, SleepUntil, Task, Work, waiting_ring
+
+__all__ = ["RunReport", "SteppedSystem"]
+
+A = TypeVar("A", bound=Actor)
+
+_UNANSWERED = object()
+
+
+class RunReport(msgspec.Struct, frozen=True):
+    """How many steps ran, why the run came back, and for a deadlock who waits on whom."""
+
+    steps: int
+    reason: StopReason
+    chain: tuple[str, ...] = ()
+
+
+class SteppedSystem:
+    """Actors on virtual time, one step at a time. Use as a context manager, or call ``close``.
+
+    Without ``on_crash`` an error that leaves an actor is raised by ``step``.
+    """
+
+    def __init__(
+        self,
+        clock: VirtualClock | None = None,
+        schedule: Schedule | None = None,
+        recorder: Recorder | None = None,
+        on_crash: Callable[[Crash], None] | None = None,
+    ) -> None:
+        self.clock = clock or VirtualClock()
+        self.schedule = schedule or FifoSchedule()
+        self.recorder: Recorder = recorder or SilentRecorder()
+        self.on_crash = on_crash
+        self.steps = 0
+        self.late_replies = 0
+        self._random_order = self.schedule.order == "random"
+        self._cells: dict[str, Cell] = {}
+        self._urgent: deque[Cell | Task] = deque()
+        self._ready: deque[Cell | Task] = deque()
+        self._timers = Timers()
+        self._sequence = 0
+        self._asks: dict[int, object] = {}
+        self._alive: dict[Task, None] = {}
+        self._running: Task | None = None
+        self._deadlock: tuple[str, ...] = ()
+        self._halted = False
+
+    # -- setting up -----------------------------------------------------------------------------------------
+
+    def add(self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None) -> A:
+        """Make an actor with a context of its own and a mailbox of the given sizes.
+
+        Raises:
+            Broken: the name is taken.
+        """
+        if name in self._cells:
+            message = f"two actors are named {name}"
+            raise Broken(message)
+        room = sizes or MailboxSizes()
+        cell = Cell(name, Mailbox(name, room), room.jobs)
+        self._cells[name] = cell
+        actor = build(SteppedContext(self, cell))
+        cell.actor = actor
+        return actor
+
+    def post(self, to: str, message: object, lane: Lane = Lane.DATA) -> bool:
+        """Put a message in from outside the actors; False when the lane is full and it was not taken."""
+        return self._offer(self._cell(to), lane, Envelope(message, None))
+
+    def stats(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor, by name and lane."""
+        return {name: cell.mailbox.stats() for name, cell in self._cells.items()}
+
+    def close(self) -> None:
+        """Drop all work that still waits and release every mailbox."""
+        self._halted = True
+        for task in list(self._alive):
+            task.coro.close()
+        self._alive.clear()
+        for cell in self._cells.values():
+            cell.mailbox.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- running --------------------------------------------------------------------------------------------
+
+    def run_n_steps(self, n: int) -> RunReport:
+        """Run at most ``n`` steps and say how many ran and why no more did."""
+        started = self.steps
+        for _ in range(n):
+            reason = self.step()
+            if reason is not None:
+                return RunReport(self.steps - started, reason, self._deadlock)
+        return RunReport(self.steps - started, "limit")
+
+    def step(self) -> StopReason | None:
+        """Run one step; returns None when one ran, otherwise why none could."""
+        if self._halted:
+            return "stopped"
+        if self._urgent:
+            self._run_one(self._urgent.popleft(), urgent=True)
+            return None
+        if self._deadlock:
+            return "deadlock"
+        if not self._ready and not self._fire_timers():
+            self._deadlock = tuple(task.waits() for task in self._alive)
+            return "deadlock" if self._deadlock else "quiescent"
+        if self._urgent:  # a timer can wake a control handler
+            self._run_one(self._urgent.popleft(), urgent=True)
+            return None
+        ready = self._ready
+        if self._random_order and len(ready) > 1:
+            index = self.schedule.draw(len(ready), ORDER_LABEL)
+            item = ready[index]
+            del ready[index]
+        else:
+            item = ready.popleft()
+        self._run_one(item, urgent=False)
+        return None
+
+    def halt(self) -> None:
+        """Let no further step run."""
+        self._halted = True
+
+    def _run_one(self, item: Cell | Task, *, urgent: bool) -> None:
+        self.steps += 1
+        if type(item) is Task:
+            self._resume(item)
+        elif urgent:
+            self._serve_control(item)  # type: ignore[arg-type]  # not a Task, so a Cell
+        else:
+            self._serve(item)  # type: ignore[arg-type]  # as above
+
+    def _serve(self, cell: Cell) -> None:
+        cell.queued = False
+        box = cell.mailbox
+        queue = box.reply if box.reply.depth else box.data
+        envelope = queue.take()
+        if cell.waiting_senders:
+            self._admit_waiting(cell, queue)
+        message = envelope.message
+        coro = cell.actor.handle(message, envelope.reply_to)  # type: ignore[union-attr]  # set by add()
+        task = cell.busy = Task(cell, coro, Work.DATA, type(message).__name__)
+        self._resume(task)
+
+    def _serve_control(self, cell: Cell) -> None:
+        cell.control_queued = False
+        queue = cell.mailbox.control
+        message = queue.take().message
+        if cell.waiting_senders:
+            self._admit_waiting(cell, queue)
+        coro = cell.actor.handle_control(message)  # type: ignore[union-attr]  # set by add()
+        task = cell.control_busy = Task(cell, coro, Work.CONTROL, type(message).__name__)
+        self._resume(task)
+
+    def _resume(self, task: Task) -> None:
+        self._running = task
+        try:
+            if task.error is None:
+                op = task.coro.send(task.value)
+            else:
+                error, task.error = task.error, None
+                op = task.coro.throw(error)
+        except StopIteration:
+            self._finish(task)
+        except Exception as error:  # noqa: BLE001 - the supervisor: RT-8, every crash goes to the trip path
+            self._finish(task)
+            self._crashed(task, error)
+        else:
+            self._park(task, op)
+        finally:
+            self._running = None
+
+    def _crashed(self, task: Task, error: Exception) -> None:
+        if self.on_crash is None:
+            raise error
+        self.on_crash(Crash(task.cell.name, f"{task.work.value} {task.label}", error))
+
+    def _finish(self, task: Task) -> None:
+        self._alive.pop(task, None)
+        cell = task.cell
+        if task.work is Work.DATA:
+            cell.busy = None
+            self._queue_if_waiting(cell)
+        elif task.work is Work.CONTROL:
+            cell.control_busy = None
+            self._queue_if_urgent(cell)
+        else:
+            cell.jobs -= 1
+
+    # -- waiting --------------------------------------------------------------------------------------------
+
+    def _park(self, task: Task, op: object) -> None:
+        if not isinstance(op, Op):
+            task.coro.close()
+            self._finish(task)
+            text = f"{task.cell.name} ({task.label}) awaited {op!r}, which is not an operation of its context"
+            self._crashed(task, Nondeterminism(text))
+            return
+        task.op = op
+        task.token += 1
+        self._alive[task] = None
+        overdue = [deadline for deadline in task.deadlines if deadline.expired]
+        if overdue:
+            self._expire(task, overdue[0])
+        elif type(op) is SleepUntil:
+            self._timers.add(op.due_ns, task, None)
+        elif type(op) is AwaitReply:
+            answer = self._asks[op.ask_id]
+            if answer is _UNANSWERED:
+                self._asks[op.ask_id] = task
+            else:
+                self._wake(task, answer)
+        elif type(op) is SendWait:
+            queue = op.cell.mailbox.lane(op.lane)
+            op.cell.waiting_senders.setdefault(queue, deque()).append((task, task.token, op.envelope))
+            self._deadlock = self._deadlock or waiting_ring(task.cell)
+
+    def _wake(self, task: Task, value: object) -> None:
+        task.op = None
+        task.token += 1
+        task.value = value
+        (self._urgent if task.work is Work.CONTROL else self._ready).append(task)
+
+    def _expire(self, task: Task, deadline: Deadline) -> None:
+        task.error = DeadlineExceeded(f"{task.waits()} for more than {deadline.seconds} s")
+        self._wake(task, None)
+
+    def _admit_waiting(self, cell: Cell, queue: LaneQueue) -> None:
+        waiting = cell.waiting_senders.get(queue)
+        while waiting:
+            task, token, envelope = waiting.popleft()
+            if task.token == token:  # otherwise its deadline passed, and the message was never sent
+                queue.offer(envelope)
+                self._wake(task, None)
+                break
+        if not waiting:
+            cell.waiting_senders.pop(queue, None)
+
+    def _fire_timers(self) -> bool:
+        """Move the clock to the earliest live timer and wake all that are due then; False when there is none."""
+        due = self._timers.take_due(self.clock)
+        for task, deadline in due:
+            if deadline is None:
+                self._wake(task, None)
+            else:
+                deadline.expired = True
+                if task.op is not None:
+                    self._expire(task, deadline)
+        return bool(due)
+
+    # -- what contexts call ---------------------------------------------------------------------------------
+
+    def arm(self, deadline: Deadline) -> Task:
+        """Start a deadline for the task that runs now."""
+        task = self._running
+        if task is None:
+            message = "a deadline outside a handler or job"
+            raise Broken(message)
+        task.deadlines.append(deadline)
+        self._timers.add(self.clock.now_ns() + to_ns(deadline.seconds), task, deadline)
+        return task
+
+    async def send_from(self, to: str, envelope: Envelope, lane: Lane) -> None:
+        """Deliver, waiting only when the lane is full."""
+        cell = self._cell(to)
+        if not self._offer(cell, lane, envelope):
+            await SendWait(cell, lane, envelope)
+
+    def open_ask(self) -> int:
+        """Register a request and return its number."""
+        self._sequence += 1
+        self._asks[self._sequence] = _UNANSWERED
+        return self._sequence
+
+    def close_ask(self, ask_id: int) -> None:
+        """Forget a request, answered or given up."""
+        del self._asks[ask_id]
+
+    def answer(self, ticket: ReplyTo, answer: object) -> None:
+        """Hand an answer to its asker, or count it as late."""
+        asker = self._asks.get(ticket.ask_id)
+        if asker is _UNANSWERED:
+            self._asks[ticket.ask_id] = answer
+        elif type(asker) is Task and type(asker.op) is AwaitReply and asker.op.ask_id == ticket.ask_id:
+            self._wake(asker, answer)
+        else:
+            self.late_replies += 1
+
+    def start_job(self, cell: Cell, job: Job, label: str) -> None:
+        """Make a job runnable."""
+        if cell.jobs >= cell.job_limit:
+            job.close()
+            code = "job_limit"
+            raise InvariantBroken(code, f"{cell.name} has {cell.jobs} jobs running", {"limit": cell.job_limit})
+        cell.jobs += 1
+        coro: Coroutine[Any, Any, None] = job
+        task = Task(cell, coro, Work.JOB, label)
+        self._alive[task] = None
+        self._ready.append(task)
+
+    def _cell(self, name: str) -> Cell:
+        cell = self._cells.get(name)
+        if cell is None:
+            message = f"no actor is named {name}"
+            raise Broken(message)
+        return cell
+
+    def _offer(self, cell: Cell, lane: Lane, envelope: Envelope) -> bool:
+        queue = cell.mailbox.lane(lane)
+        if cell.waiting_senders.get(queue) or not queue.offer(envelope):
+            return False
+        if lane is Lane.CONTROL:
+            self._queue_if_urgent(cell)
+        else:
+            self._queue_if_waiting(cell)
+        return True
+
+    def _queue_if_waiting(self, cell: Cell) -> None:
+        box = cell.mailbox
+        if cell.busy is None and not cell.queued and (box.data.depth or box.reply.depth):
+            cell.queued = True
+            self._ready.append(cell)
+
+    def _queue_if_urgent(self, cell: Cell) -> None:
+        if cell.control_busy is None and not cell.control_queued and cell.mailbox.control.depth:
+            cell.control_queued = True
+            self._urgent.append(cell)
+
+
+class SteppedContext(Context):
+    """The context of one actor under the stepped driver."""
+
+    def __init__(self, system: SteppedSystem, cell: Cell) -> None:
+        super().__init__(cell.name, system.clock, system.schedule, system.recorder)
+        self._system = system
+        self._cell = cell
+
+    async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
+        """Deliver ``message``; waits for room only."""
+        await self._system.send_from(to, Envelope(message, None), lane)
+
+    async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
+        """Send, then wait for the answer."""
+        system = self._system
+        ask_id = system.open_ask()
+        try:
+            envelope = Envelope(message, ReplyTo(self.name, ask_id))
+            if timeout_s is None:
+                await system.send_from(to, envelope, Lane.DATA)
+                return await AwaitReply(ask_id, to)
+            with Deadline(system, timeout_s):
+                await system.send_from(to, envelope, Lane.DATA)
+                return await AwaitReply(ask_id, to)
+        finally:
+            system.close_ask(ask_id)
+
+    def reply(self, ticket: ReplyTo, answer: object) -> None:
+        """Answer a request."""
+        self._system.answer(ticket, answer)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the virtual clock."""
+        await SleepUntil(self._clock.now_ns() + to_ns(seconds))
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound the waits of the block."""
+        return Deadline(self._system, seconds)
+
+    def spawn(self, job: Job, label: str) -> None:
+        """Run a job beside the mailbox."""
+        self._system.start_job(self._cell, job, label)
+
+    def halt(self) -> None:
+        """End the run."""
+        self._system.halt()

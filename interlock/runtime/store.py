@@ -1,0 +1,102 @@
+"""The store port: claims of keys, the order journal and the kill switch.
+
+A claim is durable before the order leaves (IDM-2). ``MemoryStore`` keeps everything in the process and chains a
+hash over its journal, so that preflight can tell a sound store from a damaged one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Protocol
+
+from interlock.domain.errors import StoreRefused
+from interlock.domain.ids import canonical_json, sha256_hex
+from interlock.domain.orders import Order
+
+__all__ = ["ClaimResult", "MemoryStore", "Store"]
+
+_RECORDS_MAX: Final = 5_000_000
+
+
+class ClaimResult(StrEnum):
+    """What became of a claim."""
+
+    CLAIMED = "claimed"
+    KNOWN = "known"
+    """The key is taken by the same content: never send again."""
+    CONFLICT = "conflict"
+    """The key is taken by other content."""
+
+
+class Store(Protocol):
+    """Where keys, the journal and the kill switch live."""
+
+    def complaint(self) -> str:
+        """Return why the store cannot be trusted, or ""."""
+        ...
+
+    def claim(self, order: Order) -> ClaimResult:
+        """Take the key of ``order`` for its content, durably, before anything is sent."""
+        ...
+
+    def journal(self, order: Order) -> None:
+        """Record the order as it is now."""
+        ...
+
+    def engage_kill_switch(self, reason: str) -> None:
+        """Set the kill switch; it stays set."""
+        ...
+
+    def kill_switch(self) -> str:
+        """Return why the kill switch is set, or ""."""
+        ...
+
+
+class MemoryStore:
+    """A store that lives as long as its process."""
+
+    def __init__(self) -> None:
+        self._fingerprints: dict[str, str] = {}
+        self._journal: list[Order] = []
+        self._heads: list[str] = []
+        self._kill_switch = ""
+
+    def complaint(self) -> str:
+        """Return "" when every journal record still has the hash it was written with."""
+        for at, (order, head) in enumerate(zip(self._journal, self._heads, strict=True)):
+            if sha256_hex(canonical_json(order)) != head:
+                return f"journal record {at} does not match its hash"
+        return ""
+
+    def claim(self, order: Order) -> ClaimResult:
+        """Take the key, unless it is taken."""
+        known = self._fingerprints.get(order.client_order_id)
+        if known is None:
+            self._fingerprints[order.client_order_id] = order.fingerprint
+            self.journal(order)
+            return ClaimResult.CLAIMED
+        return ClaimResult.KNOWN if known == order.fingerprint else ClaimResult.CONFLICT
+
+    def journal(self, order: Order) -> None:
+        """Append one record.
+
+        Raises:
+            StoreRefused: the journal is full.
+        """
+        if len(self._journal) >= _RECORDS_MAX:
+            message = f"the journal holds {_RECORDS_MAX} records and takes no more"
+            raise StoreRefused(message)
+        self._journal.append(order)
+        self._heads.append(sha256_hex(canonical_json(order)))
+
+    def records(self) -> tuple[Order, ...]:
+        """Return the journal, oldest first."""
+        return tuple(self._journal)
+
+    def engage_kill_switch(self, reason: str) -> None:
+        """Set the kill switch; the first reason is kept."""
+        self._kill_switch = self._kill_switch or reason
+
+    def kill_switch(self) -> str:
+        """Return why the kill switch is set, or ""."""
+        return self._kill_switch

@@ -1,0 +1,50 @@
+"""The timers of the stepped driver: who is to be woken when, the earliest first, equal ones in order of setting.
+
+Timers are never cancelled, they go stale: a sleeper that was woken otherwise, a deadline whose block was left. Stale
+ones are skipped without moving the clock, so that time passes only for someone who still waits.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from interlock.runtime.clock import VirtualClock
+from interlock.runtime.work import Deadline, Task
+
+__all__ = ["Timers"]
+
+Entry = tuple[int, int, Task, int, Deadline | None]
+
+
+class Timers:
+    """A heap of sleepers and deadlines."""
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._sequence = 0
+
+    def add(self, due_ns: int, task: Task, deadline: Deadline | None) -> None:
+        """Set a timer: a sleeper's, or with ``deadline`` the end of what the task may wait."""
+        self._sequence += 1
+        heappush(self._heap, (due_ns, self._sequence, task, task.token, deadline))
+
+    def take_due(self, clock: VirtualClock) -> list[tuple[Task, Deadline | None]]:
+        """Move ``clock`` to the earliest live timer and return all that are due then; empty when none is left."""
+        heap = self._heap
+        while heap and not _live(heap[0]):
+            heappop(heap)
+        if not heap:
+            return []
+        now_ns = max(heap[0][0], clock.now_ns())
+        clock.advance_to(now_ns)
+        due: list[tuple[Task, Deadline | None]] = []
+        while heap and heap[0][0] <= now_ns:
+            entry = heappop(heap)
+            if _live(entry):
+                due.append((entry[2], entry[4]))
+        return due
+
+
+def _live(entry: Entry) -> bool:
+    _, _, task, token, deadline = entry
+    return task.token == token if deadline is None else deadline.open

@@ -1,0 +1,185 @@
+"""The stepped driver's own bookkeeping: cells, tasks, and the operations a coroutine may wait on.
+
+A coroutine of an actor is driven by hand. Whatever it yields must be one of the operations here; anything else
+comes from a foreign await and would make the run depend on something the schedule does not decide.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine, Generator
+from enum import Enum
+from types import TracebackType
+from typing import Any, Protocol
+
+from interlock.runtime.actor import Actor
+from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, Mailbox
+
+__all__ = ["AwaitReply", "Cell", "Deadline", "Op", "SendWait", "SleepUntil", "Task", "Work", "waiting_ring"]
+
+
+class Work(Enum):
+    """What a task is for: which of an actor's hands is busy with it."""
+
+    DATA = "handler"
+    CONTROL = "control handler"
+    JOB = "job"
+
+
+class Op:
+    """Something a coroutine waits on; yields itself to the driver."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Op, Any, Any]:
+        """Hand this operation to the driver and return what the driver sends back."""
+        return (yield self)
+
+    def says(self) -> str:
+        """Return the wait in words, for the deadlock report."""
+        raise NotImplementedError
+
+
+class SleepUntil(Op):
+    """Wait for an instant."""
+
+    __slots__ = ("due_ns",)
+
+    def __init__(self, due_ns: int) -> None:
+        self.due_ns = due_ns
+
+    def says(self) -> str:
+        """Return the wait in words."""
+        return "sleeps"
+
+
+class SendWait(Op):
+    """Wait for room in a lane."""
+
+    __slots__ = ("cell", "envelope", "lane")
+
+    def __init__(self, cell: Cell, lane: Lane, envelope: Envelope) -> None:
+        self.cell = cell
+        self.lane = lane
+        self.envelope = envelope
+
+    def says(self) -> str:
+        """Return the wait in words."""
+        return f"waits for room in the {self.lane.name.lower()} lane of {self.cell.name}"
+
+
+class AwaitReply(Op):
+    """Wait for the answer to a request."""
+
+    __slots__ = ("ask_id", "asked")
+
+    def __init__(self, ask_id: int, asked: str) -> None:
+        self.ask_id = ask_id
+        self.asked = asked
+
+    def says(self) -> str:
+        """Return the wait in words."""
+        return f"waits for an answer of {self.asked}"
+
+
+class Task:
+    """One coroutine of an actor, with what it waits on and what it will be resumed with."""
+
+    __slots__ = ("cell", "coro", "deadlines", "error", "label", "op", "token", "value", "work")
+
+    def __init__(self, cell: Cell, coro: Coroutine[Any, Any, None], work: Work, label: str) -> None:
+        self.cell = cell
+        self.coro = coro
+        self.work = work
+        self.label = label
+        self.op: Op | None = None
+        self.token = 0
+        self.value: object = None
+        self.error: Exception | None = None
+        self.deadlines: list[Deadline] = []
+
+    def waits(self) -> str:
+        """Return who waits on what, in words."""
+        doing = self.op.says() if self.op is not None else "is ready"
+        return f"{self.cell.name} ({self.work.value} {self.label}) {doing}"
+
+
+class ArmsDeadlines(Protocol):
+    """The driver, as a deadline sees it."""
+
+    def arm(self, deadline: Deadline) -> Task:
+        """Start the deadline for the task that runs now, and return that task."""
+
+
+class Deadline:
+    """A bound on the waits of one task; registered with the driver for the length of a ``with`` block."""
+
+    __slots__ = ("expired", "open", "seconds", "system", "task")
+
+    def __init__(self, system: ArmsDeadlines, seconds: float) -> None:
+        self.system = system
+        self.seconds = seconds
+        self.task: Task | None = None
+        self.open = True
+        self.expired = False
+
+    def __enter__(self) -> None:
+        self.task = self.system.arm(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.open = False
+        if self.task is not None:
+            self.task.deadlines.remove(self)
+
+
+class Cell:
+    """One actor with its mailbox, its hands and the senders that wait for room."""
+
+    __slots__ = (
+        "actor",
+        "busy",
+        "control_busy",
+        "control_queued",
+        "job_limit",
+        "jobs",
+        "mailbox",
+        "name",
+        "queued",
+        "waiting_senders",
+    )
+
+    def __init__(self, name: str, mailbox: Mailbox, job_limit: int) -> None:
+        self.name = name
+        self.mailbox = mailbox
+        self.actor: Actor | None = None
+        self.busy: Task | None = None
+        self.control_busy: Task | None = None
+        self.queued = False
+        self.control_queued = False
+        self.jobs = 0
+        self.job_limit = job_limit
+        self.waiting_senders: dict[LaneQueue, deque[tuple[Task, int, Envelope]]] = {}
+
+    def blocked_on(self) -> Cell | None:
+        """Return whose mailbox this cell's data handler waits for room in, if that is what it waits on."""
+        busy = self.busy
+        if busy is None or busy.deadlines or not isinstance(busy.op, SendWait) or busy.op.lane is Lane.CONTROL:
+            return None
+        return busy.op.cell
+
+
+def waiting_ring(start: Cell) -> tuple[str, ...]:
+    """Return who waits on whom where data handlers wait for room in each other's mailboxes, beginning at ``start``.
+
+    Empty where there is no such ring. Nothing can ever free one: each mailbox is emptied only by its own handler.
+    """
+    chain: list[Cell] = []
+    cell: Cell | None = start
+    while cell is not None and cell not in chain:
+        chain.append(cell)
+        cell = cell.blocked_on()
+    if cell is None:
+        return ()
+    return tuple(member.busy.waits() for member in chain[chain.index(cell) :] if member.busy is not None)

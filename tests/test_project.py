@@ -1,0 +1,41 @@
+"""The lock and the project file agree, and the lock can be used anywhere."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DIRECT = [
+    *map(Requirement, PROJECT["project"]["dependencies"]),
+    *map(Requirement, PROJECT["dependency-groups"]["dev"]),
+    *map(Requirement, PROJECT["build-system"]["requires"]),
+]
+LOCKED = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK, flags=re.MULTILINE))
+
+
+def test_every_direct_dependency_is_locked_inside_its_bounds() -> None:
+    wrong = [str(wanted) for wanted in DIRECT if not wanted.specifier.contains(LOCKED.get(wanted.name, "0"))]
+    assert not wrong, "run make lock"
+
+
+def test_every_direct_dependency_has_a_lower_and_an_upper_bound() -> None:
+    for wanted in DIRECT:
+        assert sorted(bound.operator for bound in wanted.specifier) == ["<", ">="], wanted
+
+
+def test_every_locked_release_carries_its_hashes() -> None:
+    releases = re.split(r"^(?=[a-z0-9-]+==)", LOCK, flags=re.MULTILINE)[1:]
+    assert len(releases) == len(LOCKED)
+    assert all("--hash=sha256:" in release for release in releases)
+
+
+def test_the_lock_names_no_index_no_path_and_not_the_project_itself() -> None:
+    lines = [line for line in LOCK.splitlines() if not line.lstrip().startswith(("#", "--hash=sha256:"))]
+    assert not [line for line in lines if re.search(r"://|^-|/|@|file:|^interlock\b", line)]
+    assert "://" not in LOCK

@@ -1,0 +1,1 @@
+"""Commands for those who work on Interlock; nothing in the package needs them."""
