@@ -1,14 +1,14 @@
 """Wiring: the only place where the parts of a session are put together.
 
-``SteppedSession`` is one session on virtual time: orchestrator, safety rails, reconciler, a mock broker and a mock
-strategy over bounded mailboxes. It ends by itself, by its step limit, or when its owner closes it.
+A session is orchestrator, safety rails, reconciler, a mock broker and a mock strategy over bounded mailboxes.
+``SteppedSession`` runs it on virtual time, a step at a time; ``RealTimeSession`` runs the same parts in a host's loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -21,8 +21,9 @@ from interlock.actors.safety_rails import SafetyRails
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
 from interlock.domain.budget import AttemptBudget, AttemptLimits
-from interlock.domain.errors import InvariantBroken
-from interlock.domain.messages import SinkFailed, StartSession, StopSession, Trip
+from interlock.domain.errors import InvariantBroken, UnknownMessage
+from interlock.domain.intents import OrderIntent
+from interlock.domain.messages import SinkFailed, StartSession, StopSession, SubmitIntent, SubmitOutcome, Trip
 from interlock.domain.money import decimal_text
 from interlock.domain.preflight import PreflightFacts
 from interlock.domain.session_states import TERMINAL_STATES
@@ -32,15 +33,18 @@ from interlock.mocks.playback import RecordedBroker
 from interlock.mocks.recording import Recording
 from interlock.mocks.strategy import Strategy
 from interlock.runtime.actor import Actor, Context, Crash
-from interlock.runtime.clock import VirtualClock
-from interlock.runtime.mailbox import Lane
+from interlock.runtime.clock import Clock, RealClock, VirtualClock
+from interlock.runtime.mailbox import Lane, LaneStats, MailboxSizes
+from interlock.runtime.realtime import RealTimeSystem
 from interlock.runtime.recorder import RunRecorder
 from interlock.runtime.redaction import redact_traceback
 from interlock.runtime.schedule import Schedule, SeededSchedule
 from interlock.runtime.stepped import RunReport, SteppedSystem
 from interlock.runtime.store import MemoryStore, Store
 
-__all__ = ["LiveRequest", "LiveTestOverride", "SessionResult", "SteppedSession"]
+__all__ = ["LiveRequest", "LiveTestOverride", "RealTimeSession", "Session", "SessionResult", "SteppedSession"]
+
+A = TypeVar("A", bound=Actor)
 
 _SNAPSHOTS_MAX: Final = 1_000_000
 
@@ -76,62 +80,65 @@ class SessionResult(msgspec.Struct, frozen=True):
         return self.view.status
 
 
-class SteppedSession:
-    """One session on virtual time. ``broker`` replaces the mock broker in tests; it is asked whether it is a mock."""
+class System(Protocol):
+    """What wiring needs of a driver."""
+
+    def add(self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None) -> A:
+        """Make an actor."""
+        ...
+
+    def post(self, to: str, message: object, lane: Lane = Lane.DATA) -> bool:
+        """Put a message in from outside the actors."""
+        ...
+
+
+class Session:
+    """The parts of one session, whatever drives them, and how it ended."""
+
+    steps = 0
+    late_replies = 0
 
     def __init__(
-        self,
-        config: SessionConfig,
-        recorder: RunRecorder,
-        *,
-        clock: VirtualClock | None = None,
-        schedule: Schedule | None = None,
-        recording: Recording | None = None,
-        live: LiveRequest | None = None,
-        broker: Callable[[Context], Actor] | None = None,
+        self, config: SessionConfig, recorder: RunRecorder, recording: Recording | None, live: LiveRequest | None
     ) -> None:
-        parts = Parts(config, recording)
-        asked = live or LiveRequest()
-        sizes = parts.sizes()
-        cash, positions = parts.opening()
         self.config = config
         self.recorder = recorder
-        self.schedule = schedule or SeededSchedule(config.session.seed, config.session.scheduler)
-        self.start_ns = parts.start_ns
+        self.parts = Parts(config, recording)
         self.store: Store = MemoryStore()
-        self.system = SteppedSystem(clock or VirtualClock(self.start_ns), self.schedule, recorder, self._crashed)
+        self._live = live or LiveRequest()
         self._broken_end = ""
         recorder.on_broken = self._sink_failed
-        add = self.system.add
-        self.broker: Actor = add("broker", broker or _mock_broker(parts), sizes["broker"])
-        self.rails = add(
+
+    def wire(self, system: System, clock: Clock, broker: Callable[[Context], Actor] | None) -> None:
+        """Make the actors and tell them to begin. ``broker`` replaces the mock; it is asked whether it is one."""
+        parts, sizes = self.parts, self.parts.sizes()
+        cash, positions = parts.opening()
+        self._system, self._clock, self.start_ns = system, clock, clock.now_ns()
+        self.broker: Actor = system.add("broker", broker or _mock_broker(parts), sizes["broker"])
+        self.rails = system.add(
             "rails", lambda ctx: SafetyRails(ctx, "orchestrator", parts.limits(), cash, positions), sizes["rails"]
         )
-        self.reconciler = add("reconciler", lambda ctx: _reconciler(ctx, parts), sizes["reconciler"])
+        self.reconciler = system.add("reconciler", lambda ctx: _reconciler(ctx, parts), sizes["reconciler"])
         facts = parts.facts(
             broker_is_mock=getattr(self.broker, "is_mock", False) is True,
-            live_enabled_by=asked.enabled_by,
-            live_override=asked.override is not None,
+            live_enabled_by=self._live.enabled_by,
+            live_override=self._live.override is not None,
         )
-        self.orchestrator = add(
-            "orchestrator", lambda ctx: self._orchestrator(ctx, parts, facts), sizes["orchestrator"]
+        self.orchestrator = system.add(
+            "orchestrator", lambda ctx: self._orchestrator(ctx, facts), sizes["orchestrator"]
         )
-        self.strategy = add("strategy", lambda ctx: Strategy(ctx, parts.strategy()), sizes["strategy"])
-        self.system.post("orchestrator", StartSession())
-        self.system.post("broker", StartMarket())
+        self.strategy = system.add("strategy", lambda ctx: Strategy(ctx, parts.strategy()), sizes["strategy"])
 
-    # -- running --------------------------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Start the session and its market."""
+        self._system.post("orchestrator", StartSession())
+        self._system.post("broker", StartMarket())
 
-    def run_n_steps(self, n: int) -> RunReport:
-        """Run at most ``n`` steps; a deadlock is recorded and ends the session."""
-        report = self.system.run_n_steps(n)
-        if report.reason in ("deadlock", "quiescent") and not self.over:
-            self._give_up(report.reason, "; ".join(report.chain) or "nothing left to do before the session ended")
-        return report
+    # -- ending ---------------------------------------------------------------------------------------------
 
     def stop(self, reason: str) -> None:
         """Ask the session to stop in good order."""
-        self.system.post("orchestrator", StopSession(reason), Lane.CONTROL)
+        self._system.post("orchestrator", StopSession(reason), Lane.CONTROL)
 
     @property
     def over(self) -> bool:
@@ -141,7 +148,7 @@ class SteppedSession:
     def finish(self) -> SessionResult:
         """Write what is left to write and return how the session ended."""
         if not self.over:
-            self._give_up("step_limit", f"the session did not end within {self.system.steps} steps")
+            self._give_up("step_limit", f"the session did not end within {self.steps} steps")
         self.recorder.flush()
         result = self.result()
         self.recorder.metrics(self._figures(result))
@@ -164,25 +171,21 @@ class SteppedSession:
         return SessionResult(
             run_id=self.config.run_id,
             view=view,
-            steps=self.system.steps,
-            simulated_ns=self.system.clock.now_ns() - self.start_ns,
+            steps=self.steps,
+            simulated_ns=self._clock.now_ns() - self.start_ns,
             reject_code=rejects[0].code if rejects else "",
             reject_reason="; ".join(reject.reason for reject in rejects),
             fail_code=fail_code,
             fail_reason=fail_reason if fail_code else "",
         )
 
-    def close(self) -> None:
-        """Release every mailbox."""
-        self.system.close()
+    def halt(self) -> None:
+        """End the run at once."""
+        raise NotImplementedError
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor."""
+        raise NotImplementedError
 
     # -- when things go wrong -------------------------------------------------------------------------------
 
@@ -193,27 +196,28 @@ class SteppedSession:
         evidence: dict[str, object] = {"actor": crash.actor, "work": crash.work, "error": type(error).__name__}
         if isinstance(error, InvariantBroken):
             evidence.update(error.evidence)
-        now_ns = self.system.clock.now_ns()
+        now_ns = self._clock.now_ns()
         trace = {**evidence, "traceback": redact_traceback(error)}
         self.recorder.audit(now_ns, crash.actor, "ACTOR_CRASHED", str(error), trace, "CRITICAL")
         if crash.actor == "orchestrator" and crash.work.startswith("control"):
             self._give_up("actor_crashed", f"the orchestrator failed while stopping: {type(error).__name__}")
         else:
-            self.system.post("orchestrator", Trip(code, str(error), evidence), Lane.CONTROL)
+            self._system.post("orchestrator", Trip(code, str(error), evidence), Lane.CONTROL)
 
     def _give_up(self, code: str, reason: str) -> None:
         self._broken_end = f"{code}: {reason}"
         self.store.engage_kill_switch(code)
-        now_ns = self.system.clock.now_ns()
+        now_ns = self._clock.now_ns()
         self.recorder.audit(now_ns, "session", "SESSION_ABANDONED", reason, {"code": code}, "CRITICAL")
-        self.system.halt()
+        self.halt()
 
     def _sink_failed(self, sink: str, reason: str) -> None:
-        self.system.post("orchestrator", SinkFailed(sink, reason), Lane.CONTROL)
+        self._system.post("orchestrator", SinkFailed(sink, reason), Lane.CONTROL)
 
     # -- parts ----------------------------------------------------------------------------------------------
 
-    def _orchestrator(self, ctx: Context, parts: Parts, facts: PreflightFacts) -> Orchestrator:
+    def _orchestrator(self, ctx: Context, facts: PreflightFacts) -> Orchestrator:
+        parts = self.parts
         link = BrokerLink(ctx, parts.link(), AttemptBudget(parts.attempts()))
         desk = OrderDesk(ctx, parts.desk(), OrderCalls(ctx, link, parts.settle()), self.store)
 
@@ -248,10 +252,106 @@ class SteppedSession:
             "cash": None if ledger.cash is None else decimal_text(ledger.cash),
             "last_reconcile": None if report is None else report.result,
             "observed_findings": len(self.reconciler.observed),
-            "late_replies": self.system.late_replies,
+            "late_replies": self.late_replies,
             "counters": dict(sorted(self.recorder.counters.items())),
-            "mailboxes": msgspec.to_builtins(self.system.stats()),
+            "mailboxes": msgspec.to_builtins(self.mailboxes()),
         }
+
+
+class SteppedSession(Session):
+    """One session on virtual time, a step at a time."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        recorder: RunRecorder,
+        *,
+        clock: VirtualClock | None = None,
+        schedule: Schedule | None = None,
+        recording: Recording | None = None,
+        live: LiveRequest | None = None,
+        broker: Callable[[Context], Actor] | None = None,
+    ) -> None:
+        super().__init__(config, recorder, recording, live)
+        self.schedule = schedule or SeededSchedule(config.session.seed, config.session.scheduler)
+        virtual = clock or VirtualClock(self.parts.start_ns)
+        self.system = SteppedSystem(virtual, self.schedule, recorder, self._crashed)
+        self.wire(self.system, virtual, broker)
+        self.begin()
+
+    def run_n_steps(self, n: int) -> RunReport:
+        """Run at most ``n`` steps; a deadlock is recorded and ends the session."""
+        report = self.system.run_n_steps(n)
+        self.steps, self.late_replies = self.system.steps, self.system.late_replies
+        if report.reason in ("deadlock", "quiescent") and not self.over:
+            self._give_up(report.reason, "; ".join(report.chain) or "nothing left to do before the session ended")
+        return report
+
+    def halt(self) -> None:
+        """Let no further step run."""
+        self.system.halt()
+
+    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor."""
+        return self.system.stats()
+
+    def close(self) -> None:
+        """Release every mailbox."""
+        self.system.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class RealTimeSession(Session):
+    """The same session in a host's event loop: ``async with``, then ``await session.ended(...)``."""
+
+    def __init__(self, config: SessionConfig, recorder: RunRecorder, *, live: LiveRequest | None = None) -> None:
+        super().__init__(config, recorder, None, live)
+        clock = RealClock()
+        schedule = SeededSchedule(config.session.seed, config.session.scheduler)
+        self.system = RealTimeSystem(clock, schedule, recorder, self._crashed)
+        self.wire(self.system, clock, None)
+
+    async def __aenter__(self) -> Self:
+        await self.system.__aenter__()
+        self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self.system.__aexit__(kind, error, trace)
+
+    async def submit(self, intent: OrderIntent, timeout_s: float | None = None) -> SubmitOutcome:
+        """Ask for one intent to be sent; returns what became of it.
+
+        Raises:
+            DeadlineExceeded: no outcome within ``timeout_s``; ask again under the same decision to learn it.
+        """
+        outcome = await self.system.ask("orchestrator", SubmitIntent(intent), timeout_s)
+        if not isinstance(outcome, SubmitOutcome):
+            message = f"an intent was answered with {type(outcome).__name__}"
+            raise UnknownMessage(message)
+        return outcome
+
+    async def ended(self) -> SessionResult:
+        """Wait until the session is over and return how it ended."""
+        await self.system.halted.wait()
+        return self.finish()
+
+    def halt(self) -> None:
+        """End the run at once."""
+        self.system.halted.set()
+
+    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor."""
+        return self.system.stats()
 
 
 def _reconciler(ctx: Context, parts: Parts) -> Reconciler:

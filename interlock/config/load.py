@@ -7,11 +7,12 @@ that preflight can reject it; and values that look like secrets, which have no p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from interlock.config.model import SessionConfig
@@ -23,6 +24,9 @@ __all__ = ["LoadedConfig", "config_from_tree", "load_config"]
 
 _LIVE = "live_enabled"
 _OFF = ("", "0", "false", "no", "off")
+
+Place = tuple[int | str, ...]
+"""The way to a value: keys, and numbers inside lists."""
 
 
 class LoadedConfig(msgspec.Struct, frozen=True):
@@ -57,8 +61,14 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None, *, live_fla
         sources.append("flag")
     _refuse_secrets(tree, str(path))
     _refuse_secrets(environment, "environment")
-    merged = _merged(_merged(tree, environment), overrides or {})
-    return LoadedConfig(config_from_tree(merged, str(path)), tuple(sources))
+    over = overrides or {}
+
+    def source(place: Place) -> str:
+        if _holds(over, place):
+            return "arguments"
+        return "environment" if _holds(environment, place) else str(path)
+
+    return LoadedConfig(_validated(_merged(_merged(tree, environment), over), source), tuple(sources))
 
 
 def config_from_tree(tree: dict[str, Any], where: str) -> SessionConfig:
@@ -67,15 +77,45 @@ def config_from_tree(tree: dict[str, Any], where: str) -> SessionConfig:
     Raises:
         BadInput: naming the first key that is wrong, what is wrong with it, and what is allowed.
     """
+    return _validated(tree, lambda _: where)
+
+
+def _validated(tree: dict[str, Any], source: Callable[[Place], str]) -> SessionConfig:
     try:
         return SessionConfig.model_validate(tree)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in fault["loc"]) or "settings"
-        known = ", ".join(SessionConfig.model_fields) if len(fault["loc"]) == 1 else ""
-        unknown = fault["type"] == "extra_forbidden"
-        what = "is not a known key" if unknown else fault["msg"].removeprefix("Value error, ")
-        raise BadInput(f"{where}: {_safe(key)}", what, known if unknown else "") from error
+        place = fault["loc"]
+        where = f"{source(place)}: {_safe('.'.join(str(part) for part in place) or 'settings')}"
+        if fault["type"] == "extra_forbidden":
+            raise BadInput(where, "is not a known key", ", ".join(_section(place).model_fields)) from error
+        raise BadInput(where, fault["msg"].removeprefix("Value error, ")) from error
+
+
+def _holds(tree: Any, place: Place) -> bool:
+    """Return whether ``tree`` has the value at ``place``, or something that stands in its way."""
+    for part in place:
+        if not isinstance(tree, dict):
+            return True
+        if part not in tree:
+            return False
+        tree = tree[part]
+    return bool(place)
+
+
+def _section(place: Place) -> type[BaseModel]:
+    """Return the model whose key the last part of ``place`` is."""
+    model: type[BaseModel] = SessionConfig
+    for part in place[:-1]:
+        if isinstance(part, str):
+            model = _models_in(model.model_fields[part].annotation)[0]
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 def _safe(key: str) -> str:

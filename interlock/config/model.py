@@ -36,6 +36,8 @@ __all__ = [
 
 _DAY = 86_400.0
 
+Name = Annotated[str, Field(max_length=200)]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,9 +47,9 @@ class SessionSection(_Section):
     """Who runs, for how long, and who runs next."""
 
     session_id: Identifier
-    strategy_id: Identifier
-    run_id: Identifier | None = None
-    """None: made of session id and seed."""
+    strategy_id: Name = ""
+    run_id: Name | None = None
+    """None: made of session id and seed. Preflight judges both names (ORC-3), so that a bad one has its code."""
     seed: Annotated[Whole, Field(ge=0, le=2**63 - 1)] = 0
     scheduler: Literal["fifo", "random"] = "fifo"
     start_utc: Instant = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -210,7 +212,8 @@ class SessionConfig(_Section):
     @property
     def run_id(self) -> str:
         """Return the run's name: its own, or one made of session and seed."""
-        return self.session.run_id or f"{self.session.session_id}-seed{self.session.seed}"
+        own = self.session.run_id
+        return f"{self.session.session_id}-seed{self.session.seed}" if own is None else own
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -42,12 +42,13 @@ __all__ = [
 
 BrokerText = Annotated[str, Field(max_length=500)]
 BrokerId = Annotated[str, Field(min_length=1, max_length=64)]
+Filled = Annotated[Amount, Field(ge=0)]
 
 
 # -- what we ask --------------------------------------------------------------------------------------------
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, tag_field="schema", tag="PlaceOrder/1"):
+class PlaceOrder(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="PlaceOrder/1"):
     """Place one order. The client order id is the idempotency key."""
 
     client_order_id: str
@@ -59,19 +60,19 @@ class PlaceOrder(msgspec.Struct, frozen=True, tag_field="schema", tag="PlaceOrde
     time_in_force: TimeInForce
 
 
-class CancelOrder(msgspec.Struct, frozen=True, tag_field="schema", tag="CancelOrder/1"):
+class CancelOrder(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="CancelOrder/1"):
     """Cancel what is left of one order."""
 
     client_order_id: str
 
 
-class QueryOrder(msgspec.Struct, frozen=True, tag_field="schema", tag="QueryOrder/1"):
+class QueryOrder(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="QueryOrder/1"):
     """Ask what became of one order: open and closed orders are looked through."""
 
     client_order_id: str
 
 
-class GetSnapshot(msgspec.Struct, frozen=True, tag_field="schema", tag="GetSnapshot/1"):
+class GetSnapshot(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="GetSnapshot/1"):
     """Ask for the whole account; fills with a cursor above ``fills_after`` are listed."""
 
     fills_after: int = 0
@@ -135,7 +136,7 @@ class Cancelled(BrokerMessage):
 
     SCHEMA: ClassVar[str] = "Cancelled/1"
     client_order_id: BrokerId
-    filled: Amount
+    filled: Filled
 
 
 class CancelRefused(BrokerMessage):
@@ -152,7 +153,7 @@ class Expired(BrokerMessage):
 
     SCHEMA: ClassVar[str] = "Expired/1"
     client_order_id: BrokerId
-    filled: Amount
+    filled: Filled
 
 
 class OrderNotFound(BrokerMessage):
@@ -172,7 +173,7 @@ class BrokerOrder(BrokerMessage):
     side: Side
     quantity: Quantity
     limit_price: Price | None
-    filled: Amount
+    filled: Filled
     status: BrokerStatus
     fills: tuple[Fill, ...] = ()
 
@@ -181,7 +182,7 @@ class Throttled(BrokerMessage):
     """The request was turned away for its rate and had no effect."""
 
     SCHEMA: ClassVar[str] = "Throttled/1"
-    retry_after_s: float | None = None
+    retry_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class Unavailable(BrokerMessage):

@@ -17,6 +17,8 @@ __all__ = ["Flag", "Instant", "Seconds", "Whole"]
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?")
 _FLAGS: Final = {"true": True, "false": False}
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _whole(value: object) -> object:
@@ -46,18 +48,19 @@ def _flag(value: object) -> object:
     return value
 
 
-def _instant(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            message = "must be a time such as 2026-01-05T08:00:00Z"
-            raise ValueError(message) from None
-        if instant.tzinfo is None:
-            message = "must name its zone, such as 2026-01-05T08:00:00Z"
-            raise ValueError(message)
-        return instant.astimezone(UTC)
-    return value
+def _instant(value: object) -> datetime:
+    try:
+        instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        message = "must be a time such as 2026-01-05T08:00:00Z"
+        raise ValueError(message) from None
+    if instant.tzinfo is None:
+        message = "must name its zone, such as 2026-01-05T08:00:00Z"
+        raise ValueError(message)
+    if not _EARLIEST <= instant < _LATEST:
+        message = "must lie from 1970 to 2199"
+        raise ValueError(message)
+    return instant.astimezone(UTC)
 
 
 Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
@@ -70,4 +73,4 @@ Flag = Annotated[bool, BeforeValidator(_flag), Field(strict=True)]
 """true or false, and no other word for them."""
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-"""A time with its zone, kept in UTC."""
+"""A time with its zone, kept in UTC, whose nanoseconds since the epoch fit into 64 bits."""

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 
-class Message(msgspec.Struct, frozen=True, tag_field="schema"):
+class Message(msgspec.Struct, frozen=True, gc=False, tag_field="schema"):
     """What all messages are: frozen, and marked with their schema when written."""
 
 

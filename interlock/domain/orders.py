@@ -21,7 +21,7 @@ from interlock.domain.order_states import LIVE_STATES, ORDER_TABLE, OrderEvent, 
 __all__ = ["Order", "advance", "book_fill", "new_order", "place_request"]
 
 
-class Order(msgspec.Struct, frozen=True, tag_field="schema", tag="Order/1"):
+class Order(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="Order/1"):
     """What we know of one order. ``version`` rises by one with every fact."""
 
     client_order_id: str

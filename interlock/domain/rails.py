@@ -124,8 +124,8 @@ class Exposure:
         """Book one fill; False where it is a repetition, which changes nothing.
 
         Raises:
-            InvariantBroken: ``fill_conflict``, ``unknown_order_fill``, ``overfill``, ``short_position`` or
-                ``negative_cash``.
+            InvariantBroken: ``fill_conflict``, ``unknown_order_fill``, ``fill_mismatch``, ``overfill``,
+                ``short_position`` or ``negative_cash``.
         """
         if self.fills.repeats(fill):
             return False
@@ -138,6 +138,9 @@ class Exposure:
         if held is None:
             code = "unknown_order_fill"
             raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
+        if fill.symbol != held.order.symbol or fill.side is not held.order.side:
+            code = "fill_mismatch"
+            raise InvariantBroken(code, "a fill names another symbol or side than its order", evidence)
         if held.filled + fill.quantity > held.order.quantity:
             code = "overfill"
             raise InvariantBroken(code, "filled above ordered", {**evidence, "filled": decimal_text(held.filled)})

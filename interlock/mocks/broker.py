@@ -114,7 +114,9 @@ class MockBroker(Actor):
             order = self.exchange.orders[request.client_order_id]
             late_s = settings.report_latency_s * (1 if early is not None else 2)
             self.ctx.spawn(self._trade_now(order, late_s), "trade")
-        await self.ctx.sleep(settings.report_latency_s + (0 if early is None else early.delay_s))
+        answer_s = settings.report_latency_s + (0 if early is None else early.delay_s)
+        if answer_s:
+            await self.ctx.sleep(answer_s)
         if lost is None:
             self.ctx.reply(reply_to, statement)
         duplicate = Fault.DUPLICATE_ACK if isinstance(statement, Accepted) else Fault.DUPLICATE_REJECT
@@ -175,7 +177,8 @@ class MockBroker(Actor):
 
     async def _reached(self, call: Call, reply_to: ReplyTo, symbol: str | None) -> bool:
         """Let the request travel; False where it was turned away or got lost before anything was done."""
-        await self.ctx.sleep(self._settings.request_latency_s)
+        if self._settings.request_latency_s:
+            await self.ctx.sleep(self._settings.request_latency_s)
         limited = self._faults.strike(Fault.RATE_LIMIT, symbol, call)
         if limited is not None:
             self.ctx.reply(reply_to, Throttled(retry_after_s=limited.retry_after_s))

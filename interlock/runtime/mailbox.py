@@ -29,7 +29,7 @@ class ReplyTo(msgspec.Struct, frozen=True, gc=False):
     ask_id: int
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A message on its way, with the ticket for its answer where one is wanted."""
 
     message: object
@@ -101,7 +101,8 @@ class LaneQueue:
         """Count one envelope in; the real-time driver calls it when an awaited send went through."""
         self.accepted += 1
         self.depth += 1
-        self.peak = max(self.peak, self.depth)
+        if self.peak < self.depth <= self.capacity:  # beyond the capacity are senders that wait
+            self.peak = self.depth
 
     def stats(self) -> LaneStats:
         """Return the figures so far."""

@@ -70,8 +70,8 @@ class RunRecorder:
         start_ns: int = 0,
         log: structlog.typing.FilteringBoundLogger | None = None,
     ) -> None:
-        self.run_id = run_id
-        self.strategy_id = strategy_id
+        self.run_id = scrub(run_id)
+        self.strategy_id = scrub(strategy_id)
         self.chain = AuditChain()
         self.counters: dict[str, int] = {}
         self.events = 0

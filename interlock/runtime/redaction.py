@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePath
@@ -37,6 +37,9 @@ __all__ = [
 
 REDACTED = "[redacted]"
 """What stands where a secret was."""
+
+_HARMLESS = (StrEnum, int, NoneType)
+"""What holds no text from outside."""
 
 _MEMO_TEXTS = 4096
 _MEMO_NAMES = 1024
@@ -61,7 +64,7 @@ _HARMLESS_NAME = re.compile(
 )
 
 # Most texts on the hot path are of these few shapes; one match spares them all the searches below.
-_OURS = re.compile(r"(?:il-)?[0-9a-f]*|[0-9T:.Z+\-]*|[A-Z0-9/._\-]{1,15}|[a-z]{1,31}")
+_OURS = re.compile(r"(?:il-)?[0-9a-f]*|[0-9T:.Z+\-]*|[A-Z0-9/._\-]{1,15}|[a-z]{1,31}|[a-z]{1,8}[-:]?[0-9]{1,15}")
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _URL_LOGIN = re.compile(r"://[^\s/?#]*@")
@@ -145,17 +148,18 @@ def redact(value: object) -> object:
 
 
 def redact_flat(payload: Mapping[str, object]) -> dict[str, object]:
-    """Return ``redact(payload)``, fast where the values are mostly texts and numbers."""
+    """Return ``redact(payload)``, fast where the values are mostly texts, numbers and words of an enum."""
     out: dict[str, object] = {}
     for name, value in payload.items():
-        if type(value) is str and type(name) is str:
-            shown, secret = _shown_name(name)
-            if shown in out:
-                return _redact_mapping(payload, 0)
-            out[shown] = REDACTED if secret else scrub(value)
+        shown, secret = _shown_name(name)
+        if shown in out:
+            return _redact_mapping(payload, 0)
+        if secret:
+            out[shown] = REDACTED
+        elif type(value) is str:
+            out[shown] = scrub(value)
         else:
-            shown = _free_name(name, out)
-            out[shown] = REDACTED if _shown_name(str(name))[1] else _redact(value, 1)
+            out[shown] = value if isinstance(value, _HARMLESS) else _redact(value, 1)
     return out
 
 

@@ -1,16 +1,17 @@
 """The store port: claims of keys, the order journal and the kill switch.
 
-A claim is durable before the order leaves (IDM-2). ``MemoryStore`` keeps everything in the process and chains a
-hash over its journal, so that preflight can tell a sound store from a damaged one.
+A claim is durable before the order leaves (IDM-2). ``MemoryStore`` keeps everything in the process, with a
+checksum for each record of its journal, so that preflight can tell a sound store from a damaged one.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final, Protocol
+from zlib import crc32
 
 from interlock.domain.errors import StoreRefused
-from interlock.domain.ids import canonical_json, sha256_hex
+from interlock.domain.ids import canonical_json
 from interlock.domain.orders import Order
 
 __all__ = ["ClaimResult", "MemoryStore", "Store"]
@@ -58,14 +59,14 @@ class MemoryStore:
     def __init__(self) -> None:
         self._fingerprints: dict[str, str] = {}
         self._journal: list[Order] = []
-        self._heads: list[str] = []
+        self._sums: list[int] = []
         self._kill_switch = ""
 
     def complaint(self) -> str:
-        """Return "" when every journal record still has the hash it was written with."""
-        for at, (order, head) in enumerate(zip(self._journal, self._heads, strict=True)):
-            if sha256_hex(canonical_json(order)) != head:
-                return f"journal record {at} does not match its hash"
+        """Return "" when every journal record still has the checksum it was written with."""
+        for at, (order, checksum) in enumerate(zip(self._journal, self._sums, strict=True)):
+            if crc32(canonical_json(order)) != checksum:
+                return f"journal record {at} does not match its checksum"
         return ""
 
     def claim(self, order: Order) -> ClaimResult:
@@ -87,7 +88,7 @@ class MemoryStore:
             message = f"the journal holds {_RECORDS_MAX} records and takes no more"
             raise StoreRefused(message)
         self._journal.append(order)
-        self._heads.append(sha256_hex(canonical_json(order)))
+        self._sums.append(crc32(canonical_json(order)))
 
     def records(self) -> tuple[Order, ...]:
         """Return the journal, oldest first."""
