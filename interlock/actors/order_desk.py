@@ -8,6 +8,7 @@ first, folded into the order by the table, booked once. What cannot be folded ra
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -48,6 +49,12 @@ from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.store import ClaimResult, Store
 
 __all__ = ["DeskSettings", "OrderDesk"]
+
+
+_TRANSITIONS: Final = {
+    (before, after): f"order_state_transitions_total|{before}|{after}" for before in OrderState for after in OrderState
+}
+"""Names of counters, made once: they are counted with every change of every order."""
 
 
 class DeskSettings(msgspec.Struct, frozen=True):
@@ -321,7 +328,7 @@ class OrderDesk:
             self.live[key] = after
         else:
             self.live.pop(key, None)
-        ctx.count(f"order_state_transitions_total|{before.state}|{after.state}")
+        ctx.count(_TRANSITIONS[before.state, after.state])
         payload: dict[str, object] = {
             "client_order_id": key,
             "symbol": after.symbol,

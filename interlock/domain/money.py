@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -39,6 +40,9 @@ DIGITS_MAX: Final = 28
 FRACTION_DIGITS_MAX: Final = 18
 """Digits after the point: the finest unit any venue uses."""
 
+_TEXTS_KEPT: Final = 4096
+"""Numbers recur: equal ones have equal texts, so the memo cannot tell them apart and need not."""
+
 _ALLOWED: Final = (
     f"a plain decimal like -12.5, at most {DIGITS_MAX} digits, at most {FRACTION_DIGITS_MAX} after the point; "
     "no exponent, blank, underscore or negative zero"
@@ -58,6 +62,7 @@ def parse_decimal(text: str, where: str) -> Decimal:
         raise BadInput(where, str(error), _ALLOWED) from error
 
 
+@lru_cache(maxsize=_TEXTS_KEPT)
 def decimal_text(number: Decimal) -> str:
     """Return the canonical text: plain, no exponent, no trailing zeros, no negative zero.
 

@@ -91,6 +91,8 @@ class Faults:
         self._ctx = ctx
         self._rules = tuple(plan.rules)
         self._until_ns = None if plan.until_s is None else ctx.now_ns() + round(plan.until_s * 1e9)
+        self.none = not plan.rules
+        """Whether the plan is empty, so that nothing has to be asked."""
         self._seen = [0] * len(self._rules)
         self._burst = [0] * len(self._rules)
 

@@ -8,7 +8,7 @@ no mutable state; they know each other by name and talk through immutable messag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from typing import Literal, NoReturn, Protocol
 
@@ -83,10 +83,11 @@ class Context(ABC):
         self._clock = clock
         self._schedule = schedule
         self._recorder = recorder
-
-    def now_ns(self) -> int:
-        """Return the session's time, nanoseconds since the epoch, UTC."""
-        return self._clock.now_ns()
+        # Asked several times for each message, so the two are handed on as they are.
+        self.now_ns: Callable[[], int] = clock.now_ns
+        """The session's time, nanoseconds since the epoch, UTC."""
+        self.count: Callable[..., None] = recorder.count
+        """Adds to one of the session's counters: ``count(name, by=1)``."""
 
     def draw(self, n: int, label: str) -> int:
         """Return a choice in ``0 .. n-1`` from the session's schedule; 0 is the ordinary course."""
@@ -109,10 +110,6 @@ class Context(ABC):
     def snapshot(self, view: Mapping[str, object]) -> None:
         """Write one snapshot of the session's state."""
         self._recorder.state(self._clock.now_ns(), view)
-
-    def count(self, name: str, by: int = 1) -> None:
-        """Add to one of the session's counters."""
-        self._recorder.count(name, by)
 
     @abstractmethod
     async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:

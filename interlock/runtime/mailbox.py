@@ -84,11 +84,14 @@ class LaneQueue:
 
     def offer(self, envelope: Envelope) -> bool:
         """Put ``envelope`` in if there is room; False means full, and the sender has to wait."""
-        if self.depth >= self.capacity:
+        depth = self.depth
+        if depth >= self.capacity:
             self.waits += 1
             return False
         self.inlet.send_nowait(envelope)
-        self.note_accepted()
+        self.accepted += 1
+        self.depth = depth = depth + 1
+        self.peak = max(self.peak, depth)
         return True
 
     def take(self) -> Envelope:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,6 +19,7 @@ from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, Silent
 from interlock.runtime.clock import VirtualClock, to_ns
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
 from interlock.runtime.schedule import ORDER_LABEL, FifoSchedule, Schedule
+from interlock.runtime.stepped_context import SteppedContext
 from interlock.runtime.timers import Timers
 from interlock.runtime.work import AwaitReply, Cell, Deadline, Op, SendWait, SleepUntil, Task, Work, waiting_ring
 
@@ -123,12 +123,17 @@ class SteppedSystem:
                 return RunReport(self.steps - started, reason, self._deadlock)
         return RunReport(self.steps - started, "limit")
 
+    @property
+    def runnable(self) -> bool:
+        """Return whether something can run at this instant, without time passing."""
+        return bool(self._urgent or self._ready)
+
     def step(self) -> StopReason | None:
         """Run one step; returns None when one ran, otherwise why none could."""
         if self._halted:
             return "stopped"
         if self._urgent:
-            self._run_one(self._urgent.popleft(), urgent=True)
+            self._run_urgent()
             return None
         if self._deadlock:
             return "deadlock"
@@ -136,7 +141,7 @@ class SteppedSystem:
             self._deadlock = tuple(task.waits() for task in self._alive)
             return "deadlock" if self._deadlock else "quiescent"
         if self._urgent:  # a timer can wake a control handler
-            self._run_one(self._urgent.popleft(), urgent=True)
+            self._run_urgent()
             return None
         ready = self._ready
         if self._random_order and len(ready) > 1:
@@ -145,21 +150,24 @@ class SteppedSystem:
             del ready[index]
         else:
             item = ready.popleft()
-        self._run_one(item, urgent=False)
+        self.steps += 1
+        if type(item) is Task:
+            self._resume(item)
+        elif type(item) is Cell:
+            self._serve(item)
         return None
 
     def halt(self) -> None:
         """Let no further step run."""
         self._halted = True
 
-    def _run_one(self, item: Cell | Task, *, urgent: bool) -> None:
+    def _run_urgent(self) -> None:
         self.steps += 1
+        item = self._urgent.popleft()
         if type(item) is Task:
             self._resume(item)
-        elif urgent:
-            self._serve_control(item)  # type: ignore[arg-type]  # not a Task, so a Cell
-        else:
-            self._serve(item)  # type: ignore[arg-type]  # as above
+        elif type(item) is Cell:
+            self._serve_control(item)
 
     def _serve(self, cell: Cell) -> None:
         cell.queued = False
@@ -291,11 +299,10 @@ class SteppedSystem:
         self._timers.add(self.clock.now_ns() + to_ns(deadline.seconds), task, deadline)
         return task
 
-    async def send_from(self, to: str, envelope: Envelope, lane: Lane) -> None:
-        """Deliver, waiting only when the lane is full."""
+    def try_send(self, to: str, envelope: Envelope, lane: Lane) -> SendWait | None:
+        """Deliver; where the lane is full, return what the sender has to wait on."""
         cell = self._cell(to)
-        if not self._offer(cell, lane, envelope):
-            await SendWait(cell, lane, envelope)
+        return None if self._offer(cell, lane, envelope) else SendWait(cell, lane, envelope)
 
     def open_ask(self) -> int:
         """Register a request and return its number."""
@@ -338,7 +345,10 @@ class SteppedSystem:
 
     def _offer(self, cell: Cell, lane: Lane, envelope: Envelope) -> bool:
         queue = cell.mailbox.lane(lane)
-        if cell.waiting_senders.get(queue) or not queue.offer(envelope):
+        if cell.waiting_senders.get(queue):  # nobody overtakes those who wait already
+            queue.waits += 1
+            return False
+        if not queue.offer(envelope):
             return False
         if lane is Lane.CONTROL:
             self._queue_if_urgent(cell)
@@ -356,51 +366,3 @@ class SteppedSystem:
         if cell.control_busy is None and not cell.control_queued and cell.mailbox.control.depth:
             cell.control_queued = True
             self._urgent.append(cell)
-
-
-class SteppedContext(Context):
-    """The context of one actor under the stepped driver."""
-
-    def __init__(self, system: SteppedSystem, cell: Cell) -> None:
-        super().__init__(cell.name, system.clock, system.schedule, system.recorder)
-        self._system = system
-        self._cell = cell
-
-    async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
-        """Deliver ``message``; waits for room only."""
-        await self._system.send_from(to, Envelope(message, None), lane)
-
-    async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
-        """Send, then wait for the answer."""
-        system = self._system
-        ask_id = system.open_ask()
-        try:
-            envelope = Envelope(message, ReplyTo(self.name, ask_id))
-            if timeout_s is None:
-                await system.send_from(to, envelope, Lane.DATA)
-                return await AwaitReply(ask_id, to)
-            with Deadline(system, timeout_s):
-                await system.send_from(to, envelope, Lane.DATA)
-                return await AwaitReply(ask_id, to)
-        finally:
-            system.close_ask(ask_id)
-
-    def reply(self, ticket: ReplyTo, answer: object) -> None:
-        """Answer a request."""
-        self._system.answer(ticket, answer)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait on the virtual clock."""
-        await SleepUntil(self._clock.now_ns() + to_ns(seconds))
-
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound the waits of the block."""
-        return Deadline(self._system, seconds)
-
-    def spawn(self, job: Job, label: str) -> None:
-        """Run a job beside the mailbox."""
-        self._system.start_job(self._cell, job, label)
-
-    def halt(self) -> None:
-        """End the run."""
-        self._system.halt()

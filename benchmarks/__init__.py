@@ -1,0 +1,1 @@
+"""Benchmarks: ratios beside a baseline of the same run."""

@@ -1,0 +1,57 @@
+"""``python -m benchmarks [--orders N] [--rounds N] [--profile]``: how fast the kernel and a whole order are.
+
+Absolute times are noise, so everything is printed beside a bare loop of anyio's ``send_nowait`` and
+``receive_nowait`` in the same run, as medians of several rounds. ``--profile`` adds the largest costs of an order.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.kernel import bare_stream_rate, ring_rate
+from benchmarks.measure import Rate, median_rate
+from benchmarks.orders import largest_costs, order_rates
+
+_RING_BUDGET = 200_000
+_ORDER_BUDGET = 20_000
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Steps and whole orders per second.")
+    parser.add_argument("--orders", type=int, default=20_000, help="orders of one round (default 20000)")
+    parser.add_argument("--steps", type=int, default=300_000, help="steps of one round of the ring (default 300000)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts (default 5)")
+    parser.add_argument("--profile", action="store_true", help="show the largest costs of a whole order")
+    options = parser.parse_args()
+
+    bare = median_rate(options.rounds, lambda: bare_stream_rate(options.steps))
+    ring = median_rate(options.rounds, lambda: ring_rate(options.steps))
+    steps: list[float] = []
+    orders: list[float] = []
+    for _ in range(options.rounds):
+        by_step, by_order = order_rates(options.orders)
+        steps.append(by_step)
+        orders.append(by_order)
+    rows = [
+        Rate("bare anyio stream: put and take", bare, None),
+        Rate("ring of five actors: steps", ring, _RING_BUDGET),
+        Rate("order pipeline, artifacts on: steps", sorted(steps)[len(steps) // 2], None),
+        Rate("order pipeline, artifacts on: whole orders", sorted(orders)[len(orders) // 2], _ORDER_BUDGET),
+    ]
+    table = Table("what", "per second", "of the bare loop", "budget", "of the budget")
+    for row in rows:
+        share = "" if row.budget is None else f"{row.per_s / row.budget:.2f}"
+        budget = "" if row.budget is None else f"{row.budget:,}"
+        table.add_row(row.name, f"{row.per_s:,.0f}", f"{row.per_s / bare:.3f}", budget, share)
+    console = Console()
+    console.print(table)
+    if options.profile:
+        console.print(largest_costs(options.orders))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The context of an actor under the stepped driver: each operation is a call of the kernel, or a wait on it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from interlock.runtime.actor import Context, Job, Recorder
+from interlock.runtime.clock import VirtualClock, to_ns
+from interlock.runtime.mailbox import Envelope, Lane, ReplyTo
+from interlock.runtime.schedule import Schedule
+from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task
+
+__all__ = ["Kernel", "SteppedContext"]
+
+
+class Kernel(Protocol):
+    """The stepped driver, as its contexts see it."""
+
+    clock: VirtualClock
+    schedule: Schedule
+    recorder: Recorder
+
+    def try_send(self, to: str, envelope: Envelope, lane: Lane) -> SendWait | None:
+        """Deliver; where the lane is full, return what the sender has to wait on."""
+
+    def open_ask(self) -> int:
+        """Register a request and return its number."""
+        ...
+
+    def close_ask(self, ask_id: int) -> None:
+        """Forget a request."""
+
+    def answer(self, ticket: ReplyTo, answer: object) -> None:
+        """Hand an answer to its asker."""
+
+    def arm(self, deadline: Deadline) -> Task:
+        """Start a deadline for the task that runs now."""
+        ...
+
+    def start_job(self, cell: Cell, job: Job, label: str) -> None:
+        """Make a job runnable."""
+
+    def halt(self) -> None:
+        """Let no further step run."""
+
+
+class SteppedContext(Context):
+    """The context of one actor under the stepped driver."""
+
+    def __init__(self, kernel: Kernel, cell: Cell) -> None:
+        super().__init__(cell.name, kernel.clock, kernel.schedule, kernel.recorder)
+        self._kernel = kernel
+        self._cell = cell
+
+    async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
+        """Deliver ``message``; waits for room only."""
+        full = self._kernel.try_send(to, Envelope(message, None), lane)
+        if full is not None:
+            await full
+
+    async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
+        """Send, then wait for the answer."""
+        kernel = self._kernel
+        ask_id = kernel.open_ask()
+        try:
+            if timeout_s is None:
+                return await self._exchange(to, message, ask_id)
+            with Deadline(kernel, timeout_s):
+                return await self._exchange(to, message, ask_id)
+        finally:
+            kernel.close_ask(ask_id)
+
+    async def _exchange(self, to: str, message: object, ask_id: int) -> object:
+        full = self._kernel.try_send(to, Envelope(message, ReplyTo(self.name, ask_id)), Lane.DATA)
+        if full is not None:
+            await full
+        return await AwaitReply(ask_id, to)
+
+    def reply(self, ticket: ReplyTo, answer: object) -> None:
+        """Answer a request."""
+        self._kernel.answer(ticket, answer)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the virtual clock."""
+        await SleepUntil(self._clock.now_ns() + to_ns(seconds))
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound the waits of the block."""
+        return Deadline(self._kernel, seconds)
+
+    def spawn(self, job: Job, label: str) -> None:
+        """Run a job beside the mailbox."""
+        self._kernel.start_job(self._cell, job, label)
+
+    def halt(self) -> None:
+        """End the run."""
+        self._kernel.halt()
