@@ -4,8 +4,8 @@ tenacity's own delay-based stops read the machine's monotonic clock and its jitt
 are replaced here by callables that read the actor's context. The first attempt of a call is made directly; tenacity
 is entered only after it failed, because entering it costs more than all the rest of an order's way.
 
-Only an error that proves that nothing was processed is ever repeated by ``retrying``; what else counts as worth
-repeating (a read after a time-out, for instance) the caller says.
+Only an error of the other side that proves that nothing was processed is repeated by ``retrying`` of itself; what
+else counts as worth repeating (a read after a time-out, for instance) the caller says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState
 from tenacity.retry import retry_if_exception_type
 
-from interlock.domain.errors import BrokerError, NotProcessed, RateLimited
+from interlock.domain.errors import BrokerError, NotSent, RateLimited
 from interlock.runtime.actor import Context
 from interlock.runtime.clock import NS_PER_S
 
@@ -54,7 +54,7 @@ async def retrying(
     policy: RetryPolicy,
     label: str,
     call: Callable[[], Awaitable[T]],
-    repeat_on: tuple[type[BrokerError], ...] = (NotProcessed,),
+    repeat_on: tuple[type[BrokerError], ...] = (RateLimited, NotSent),
 ) -> T:
     """Return what ``call`` returns, repeating it under ``policy`` while it raises one of ``repeat_on``.
 

@@ -123,10 +123,13 @@ class TapeSchedule(Schedule):
 
     def __init__(self, tape: Mapping[str, list[int]], order: OrderPolicy = "fifo") -> None:
         super().__init__(order)
+        if not isinstance(tape, Mapping):
+            raise BadInput("tape", f"is a {type(tape).__name__}", "labels with a list of whole numbers each")
         for label, values in tape.items():
-            if not all(isinstance(value, int) and value >= 0 for value in values):
+            listed = isinstance(label, str) and isinstance(values, list)
+            if not listed or not all(isinstance(value, int) and value >= 0 for value in values):
                 where = f"tape, label {label!r}"
-                raise BadInput(where, "a choice is not a whole number from 0 on")
+                raise BadInput(where, "a choice is not a whole number from 0 on", "a list of whole numbers from 0 on")
         self._rest = {label: iter(values) for label, values in sorted(tape.items())}
 
     def _choose(self, n: int, label: str) -> int:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 from zlib import crc32
 
-from interlock.domain.errors import StoreRefused
+from interlock.domain.errors import InvariantBroken, StoreRefused
 from interlock.domain.ids import canonical_json
 from interlock.domain.orders import Order
 
@@ -58,6 +58,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._fingerprints: dict[str, str] = {}
+        self._versions: dict[str, int] = {}
         self._journal: list[Order] = []
         self._sums: list[int] = []
         self._kill_switch = ""
@@ -83,10 +84,18 @@ class MemoryStore:
 
         Raises:
             StoreRefused: the journal is full.
+            InvariantBroken: ``journal_order``: the record is not the next version of its order.
         """
+        key = order.client_order_id
+        expected = self._versions.get(key, -1) + 1
+        if order.version != expected:
+            code = "journal_order"
+            evidence = {"client_order_id": key, "expected": expected, "version": order.version}
+            raise InvariantBroken(code, "a journal record skips or repeats a version", evidence)
         if len(self._journal) >= _RECORDS_MAX:
             message = f"the journal holds {_RECORDS_MAX} records and takes no more"
             raise StoreRefused(message)
+        self._versions[key] = expected
         self._journal.append(order)
         self._sums.append(crc32(canonical_json(order)))
 

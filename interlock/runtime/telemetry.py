@@ -23,12 +23,20 @@ def session_logger(
 ) -> structlog.typing.FilteringBoundLogger:
     """Return a logger bound to one session. ``logger`` is what structlog wraps, by default the standard library's."""
     wrapped = structlog.wrap_logger(
-        logger or logging.getLogger(LOGGER_NAME),
+        logger or _silent_logger(),
         processors=[_redacted, structlog.processors.KeyValueRenderer(key_order=["event", "actor"], sort_keys=True)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     bound: structlog.typing.FilteringBoundLogger = wrapped.bind(run_id=run_id, session_id=session_id)
     return bound
+
+
+def _silent_logger() -> logging.Logger:
+    library = logging.getLogger(LOGGER_NAME)
+    if not library.handlers:
+        # Without any handler the standard library would print warnings to the host's terminal.
+        library.addHandler(logging.NullHandler())
+    return library
 
 
 def _redacted(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
