@@ -100,14 +100,14 @@ def _session() -> Iterator[SteppedSession]:
         recorder = RunRecorder("bench", "strat_demo", RunSinks(*sinks))
         session = stack.enter_context(SteppedSession(_config(), recorder))
         for _ in range(_WARM_UP_STEPS):
-            if session.orchestrator.state is not SessionState.DRYRUN_ACTIVE:
+            if session.orchestrator.record.state is not SessionState.DRYRUN_ACTIVE:
                 session.system.step()
         yield session
 
 
 def _drive(session: SteppedSession, intents: list[SubmitIntent]) -> int:
     """Keep as many intents on their way as credit allows until all are filled; return the steps it took."""
-    fills = session.orchestrator.desk.exposure.fills
+    fills = session.orchestrator.desk.book.exposure.fills
     started, at, count = session.system.steps, 0, len(intents)
     for _ in range(count * _STEPS_PER_ORDER_MAX):
         if len(fills) >= count:

@@ -13,11 +13,12 @@ from typing import Final, Protocol, Self, TypeVar
 import msgspec
 
 from interlock.actors.broker_link import BrokerLink
-from interlock.actors.orchestrator import Orchestrator, SessionView
+from interlock.actors.orchestrator import Orchestrator
 from interlock.actors.order_calls import OrderCalls
 from interlock.actors.order_desk import OrderDesk
 from interlock.actors.reconciler import Reconciler
 from interlock.actors.safety_rails import SafetyRails
+from interlock.actors.session_record import SessionView
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
 from interlock.domain.budget import AttemptBudget, AttemptLimits
@@ -143,7 +144,7 @@ class Session:
     @property
     def over(self) -> bool:
         """Return whether the session has ended, in whatever way."""
-        return bool(self._broken_end) or self.orchestrator.state in TERMINAL_STATES
+        return bool(self._broken_end) or self.orchestrator.record.state in TERMINAL_STATES
 
     def finish(self) -> SessionResult:
         """Write what is left to write and return how the session ended."""
@@ -158,7 +159,7 @@ class Session:
 
     def result(self) -> SessionResult:
         """Return how the session stands."""
-        view = self.orchestrator.view()
+        view = self.orchestrator.record.view()
         broken_sinks = self.recorder.broken()
         fail_code, fail_reason = view.fail_code, view.reason
         if self._broken_end:
@@ -229,11 +230,11 @@ class Session:
         return Orchestrator(ctx, parts.session(facts), desk, link, probe)
 
     def _figures(self, result: SessionResult) -> dict[str, object]:
-        desk = self.orchestrator.desk
+        book = self.orchestrator.desk.book
         by_state: dict[str, int] = {}
-        for order in desk.orders.values():
+        for order in book.orders.values():
             by_state[order.state] = by_state.get(order.state, 0) + 1
-        ledger = desk.exposure.ledger
+        ledger = book.exposure.ledger
         report = self.orchestrator.last_report
         return {
             "status": result.status,
@@ -246,8 +247,8 @@ class Session:
             "steps": result.steps,
             "simulated_ns": result.simulated_ns,
             "orders_by_state": by_state,
-            "orders_total": len(desk.orders),
-            "fills_total": len(desk.exposure.fills),
+            "orders_total": len(book.orders),
+            "fills_total": len(book.exposure.fills),
             "positions": {line.symbol: decimal_text(line.quantity) for line in ledger.positions()},
             "cash": None if ledger.cash is None else decimal_text(ledger.cash),
             "last_reconcile": None if report is None else report.result,

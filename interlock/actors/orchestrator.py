@@ -14,6 +14,7 @@ import msgspec
 
 from interlock.actors.broker_link import BrokerLink
 from interlock.actors.order_desk import OrderDesk
+from interlock.actors.session_record import SessionRecord
 from interlock.domain.broker import BrokerMessage, PositionClaim
 from interlock.domain.health import HealthFacts, HealthLimits, health_complaints
 from interlock.domain.ids import stable_id
@@ -27,6 +28,7 @@ from interlock.domain.messages import (
     QueryDone,
     ReconcileDone,
     ReconcileNow,
+    RequestReconcile,
     SessionEnded,
     SessionStarted,
     SetGate,
@@ -38,14 +40,14 @@ from interlock.domain.messages import (
     Trip,
     Verdict,
 )
-from interlock.domain.preflight import PreflightFacts, Reject, preflight
-from interlock.domain.reconcile import LocalView, ReconcileReport, ReconcileResult, Severity
-from interlock.domain.session_states import SESSION_TABLE, STATUS_OF, SessionEvent, SessionState
+from interlock.domain.preflight import PreflightFacts, preflight
+from interlock.domain.reconcile import ReconcileReport, ReconcileResult, Severity
+from interlock.domain.session_states import SessionEvent, SessionState
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.clock import to_ns
 from interlock.runtime.mailbox import Lane, ReplyTo
 
-__all__ = ["Orchestrator", "SessionSettings", "SessionView"]
+__all__ = ["Orchestrator", "SessionSettings"]
 
 
 class SessionSettings(msgspec.Struct, frozen=True):
@@ -66,18 +68,6 @@ class SessionSettings(msgspec.Struct, frozen=True):
     strategy: str | None = None
 
 
-class SessionView(msgspec.Struct, frozen=True, tag_field="schema", tag="SessionView/1"):
-    """What is seen of a session from outside."""
-
-    state: SessionState
-    status: str
-    reason: str
-    kill_switch: int
-    rejects: tuple[Reject, ...]
-    fail_code: str
-    trips: tuple[str, ...]
-
-
 class Orchestrator(Actor):
     """The session. Data goes through ``handle``, stop and trip through ``handle_control``."""
 
@@ -91,14 +81,11 @@ class Orchestrator(Actor):
     ) -> None:
         super().__init__(ctx)
         self.desk = desk
-        self.state = SessionState.INIT
+        self.record = SessionRecord(ctx, desk.book.store, settings.session_id, settings.facts.run_id)
         self.last_report: ReconcileReport | None = None
         self._settings = settings
         self._link = link
         self._probe = probe
-        self._rejects: tuple[Reject, ...] = ()
-        self._fail_code = ""
-        self._trips: list[str] = []
         self._reconciles = 0
         self._last_agreed_ns = ctx.now_ns()
         self._drains = 0
@@ -107,6 +94,7 @@ class Orchestrator(Actor):
             StartSession: self._start,
             ReconcileDone: self._reconciled,
             Tick: self._tick,
+            Verdict: desk.verdict,
             PlaceDone: desk.placed,
             CancelDone: desk.cancel_ended,
             QueryDone: desk.asked,
@@ -122,12 +110,12 @@ class Orchestrator(Actor):
             await handler(message)
         elif isinstance(message, SubmitIntent):
             await self.desk.submit(message.intent, reply_to)
-        elif isinstance(message, Verdict):
-            self.desk.verdict(message)
         elif isinstance(message, BrokerMessage):
             await self.desk.believe(message)
+        elif isinstance(message, RequestReconcile):
+            await self._ask_reconcile("demand")
         elif isinstance(message, GetLocalView) and reply_to is not None:
-            self.ctx.reply(reply_to, self._view(message))
+            self.ctx.reply(reply_to, self.desk.book.view(message))
         elif isinstance(message, CancelIntent) and reply_to is not None:
             code = self.desk.cancel(message.client_order_id)
             self.ctx.reply(reply_to, CancelOutcome(message.client_order_id, not code, code))
@@ -139,18 +127,12 @@ class Orchestrator(Actor):
         if isinstance(message, StopSession):
             await self._stop(SessionEvent.STOP, message.reason)
         elif isinstance(message, Trip):
-            self._trips.append(message.code)
-            self.desk.store.engage_kill_switch(message.code)
-            self.ctx.count("safety_rail_trips_total")
-            self.ctx.emit("TRIP", {"code": message.code, "message": message.message, "evidence": message.evidence})
-            self.ctx.audit(
-                "SAFETY_RAIL_TRIPPED", message.message, {"code": message.code, **message.evidence}, "CRITICAL"
-            )
+            self.record.trip(message)
             await self._stop(SessionEvent.TRIP, message.code)
         elif isinstance(message, SinkFailed):
-            if message.sink == "audit" and self.state is SessionState.INIT:
+            if message.sink == "audit" and self.record.state is SessionState.INIT:
                 return  # preflight finds the same and rejects
-            self._fail_code = self._fail_code or "C2_ABORT_SINK_WRITE_FAILED"
+            self.record.fail_code = "C2_ABORT_SINK_WRITE_FAILED"
             await self._stop(SessionEvent.STOP, f"sink {message.sink} is broken")
         else:
             refuse(self, message)
@@ -159,7 +141,7 @@ class Orchestrator(Actor):
 
     async def _start(self, _: StartSession) -> None:
         facts = self._settings.facts
-        self.ctx.snapshot(self._seen("created"))
+        self.record.tell("created")
         self.ctx.audit("C2_DRYRUN_START", "session begins", {"run_id": facts.run_id, "strategy_id": facts.strategy_id})
         if facts.broker_is_mock and not (facts.live_enabled_by and not facts.live_override):
             await self._ask_reconcile("startup")
@@ -169,39 +151,30 @@ class Orchestrator(Actor):
     async def _judge(self, startup: ReconcileReport | None) -> None:
         """Preflight: all reasons against beginning, or go."""
         facts = msgspec.structs.replace(self._probe(), startup=startup)
-        self._rejects = preflight(facts)
-        for reject in self._rejects:
-            self.ctx.count(f"preflight_rejects_total|{reject.code}")
-            self.ctx.audit(reject.code, reject.reason, level="ERROR")
-        if self._rejects:
-            if any(reject.code == "C2_REJECT_RECONCILE" for reject in self._rejects):
-                self.desk.store.engage_kill_switch("startup_reconcile")
-            self._move(SessionEvent.PREFLIGHT_REJECTED, self._rejects[0].code)
-            self._finish()
+        rejects = preflight(facts)
+        if rejects:
+            self.record.reject(rejects)
+            self.record.move(SessionEvent.PREFLIGHT_REJECTED, rejects[0].code)
+            self.record.end()
             return
-        self._move(SessionEvent.PREFLIGHT_PASSED, "")
-        self._move(SessionEvent.ACTIVATE, "")
+        self.record.move(SessionEvent.PREFLIGHT_PASSED, "")
+        self.record.move(SessionEvent.ACTIVATE, "")
         self.desk.gate_open = True
         await self.ctx.send(self._settings.rails, SetGate(open=True, reason="preflight passed"), Lane.CONTROL)
         settings = self._settings
         ticks = int(settings.duration_s / min(settings.reconcile_every_s, settings.check_every_s)) + 1
-        self.ctx.spawn(self._cadence("reconcile", settings.reconcile_every_s, ticks), "reconcile cadence")
-        self.ctx.spawn(self._cadence("check", settings.check_every_s, ticks), "check cadence")
-        self.ctx.spawn(self._cadence("duration", settings.duration_s, 1), "duration")
+        self.ctx.spawn(_cadence(self.ctx, "reconcile", settings.reconcile_every_s, ticks), "reconcile cadence")
+        self.ctx.spawn(_cadence(self.ctx, "check", settings.check_every_s, ticks), "check cadence")
+        self.ctx.spawn(_cadence(self.ctx, "duration", settings.duration_s, 1), "duration")
         if settings.strategy is not None:
             await self.ctx.send(settings.strategy, SessionStarted())
-
-    async def _cadence(self, what: str, every_s: float, ticks: int) -> None:
-        for _ in range(ticks):
-            await self.ctx.sleep(every_s)
-            await self.ctx.send(self.ctx.name, Tick(what))
 
     # -- running --------------------------------------------------------------------------------------------
 
     async def _tick(self, tick: Tick) -> None:
         if tick.what == "drain":
             await self._drain()
-        elif self.state is not SessionState.DRYRUN_ACTIVE:
+        elif self.record.state is not SessionState.DRYRUN_ACTIVE:
             return
         elif tick.what == "duration":
             await self._stop(SessionEvent.STOP, "duration reached")
@@ -225,11 +198,16 @@ class Orchestrator(Actor):
             self._link.last_answer_ns = max(self._link.last_answer_ns, report.finished_ns)
         if report.result is ReconcileResult.HEALTHY:
             self._last_agreed_ns = report.finished_ns
+        severe = [finding for finding in report.findings if finding.severity in (Severity.FAIL, Severity.CRITICAL)]
+        about: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(report.findings)}
+        if report.result is ReconcileResult.UNAVAILABLE:
+            self.record.alert("ALERT_RECONCILE_FAILED", {**about, "detail": report.detail})
+        elif report.worst not in (None, Severity.INFO):
+            self.record.alert("ALERT_RECONCILE_DIVERGENCE", about)
         if report.reason == "startup":
-            if self.state is SessionState.INIT:
+            if self.record.state is SessionState.INIT:
                 await self._judge(report)
             return
-        severe = [finding for finding in report.findings if finding.severity in (Severity.FAIL, Severity.CRITICAL)]
         if severe and not self._settings.observe:
             evidence: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(severe)}
             await self.handle_control(Trip("reconcile_divergence", severe[0].description, evidence))
@@ -237,84 +215,52 @@ class Orchestrator(Actor):
             self._conclude(report)
 
     async def _claimed(self, claim: PositionClaim) -> None:
-        internal = self.desk.exposure.ledger.position(claim.symbol).quantity
+        internal = self.desk.book.exposure.ledger.position(claim.symbol).quantity
         await self.ctx.send(self._settings.reconciler, ObservePosition(claim, internal))
-
-    def _view(self, wanted: GetLocalView) -> LocalView:
-        desk = self.desk
-        named = {key: desk.orders[key] for key in wanted.client_order_ids if key in desk.orders}
-        ledger, fills = desk.exposure.ledger, desk.exposure.fills
-        orders = tuple({**desk.live, **named}.values())
-        return LocalView(
-            self.ctx.now_ns(), orders, fills.since(wanted.fills_from), len(fills), ledger.positions(), ledger.cash
-        )
 
     # -- ending ---------------------------------------------------------------------------------------------
 
     async def _stop(self, event: SessionEvent, reason: str) -> None:
         """Close the gate, then drain; a second stop or trip finds it closed and draining already."""
-        before = self.state
         self.desk.gate_open = False
-        self._move(event, reason)
-        if before is self.state or self.state is not SessionState.STOPPING:
+        moved = self.record.move(event, reason)
+        if not moved or self.record.state is not SessionState.STOPPING:
             return
         await self.ctx.send(self._settings.rails, SetGate(open=False, reason=reason), Lane.CONTROL)
         if self._settings.strategy is not None:
             await self.ctx.send(self._settings.strategy, SessionEnded(), Lane.CONTROL)
-        self.ctx.spawn(self._cadence("drain", self._settings.drain_every_s, self._settings.drains_max), "drain")
+        self.ctx.spawn(_cadence(self.ctx, "drain", self._settings.drain_every_s, self._settings.drains_max), "drain")
 
     async def _drain(self) -> None:
         """Cancel what is open; when nothing is, ask for the last reconcile."""
-        if self.state is not SessionState.STOPPING or self._final_asked:
+        if self.record.state is not SessionState.STOPPING or self._final_asked:
             return
         self._drains += 1
         last = self._drains >= self._settings.drains_max
-        if self._settings.cancel_on_stop or self._trips:
-            for key in list(self.desk.live):
+        if self._settings.cancel_on_stop or self.record.trips:
+            for key in list(self.desk.book.live):
                 self.desk.cancel(key)
-            if self.desk.live and not last:
+            if self.desk.book.live and not last:
                 return
         self._final_asked = True
         await self._ask_reconcile("shutdown")
 
     def _conclude(self, report: ReconcileReport) -> None:
         """Say how it ended: in order, or with something for an operator."""
-        left = len(self.desk.live) if self._settings.cancel_on_stop or self._trips else 0
+        trips = self.record.trips
+        left = len(self.desk.book.live) if self._settings.cancel_on_stop or trips else 0
         severe = report.worst in (Severity.FAIL, Severity.CRITICAL) and not self._settings.observe
-        if self._trips or left or severe or report.result is ReconcileResult.UNAVAILABLE:
-            reason = self._trips[0] if self._trips else f"{left} orders left open, reconcile {report.result}"
+        if trips or left or severe or report.result is ReconcileResult.UNAVAILABLE:
+            reason = trips[0] if trips else f"{left} orders left open, reconcile {report.result}"
             self.ctx.audit("OPERATOR_REQUIRED", reason, {"open_orders": left, "reconcile": report.result}, "CRITICAL")
-            self._move(SessionEvent.OPERATOR_NEEDED, reason)
+            self.record.move(SessionEvent.OPERATOR_NEEDED, reason)
         else:
-            self._move(SessionEvent.DRAINED, "")
-        self._finish()
+            self.record.move(SessionEvent.DRAINED, "")
+        self.record.end()
 
-    def _finish(self) -> None:
-        view = self.view()
-        self.ctx.audit("C2_DRYRUN_STOP", f"session ends {view.status}", {"state": view.state, "status": view.status})
-        self.ctx.halt()
 
-    def view(self) -> SessionView:
-        """Return how the session stands."""
-        kill_switch = self.desk.store.kill_switch()
-        status = "FAILED" if self._fail_code else str(STATUS_OF[self.state])
-        fail_code = self._fail_code or (self._trips[0] if self._trips else "")
-        rejects, trips = self._rejects, tuple(self._trips)
-        return SessionView(self.state, status, kill_switch, int(bool(kill_switch)), rejects, fail_code, trips)
-
-    def _move(self, event: SessionEvent, reason: str) -> None:
-        before, self.state = self.state, SESSION_TABLE.next(self.state, event)
-        if before is not self.state:
-            payload = {"from": before, "to": self.state, "event": event, "reason": reason}
-            self.ctx.emit("SESSION_STATE", payload)
-            self.ctx.snapshot(self._seen(reason))
-
-    def _seen(self, reason: str) -> dict[str, object]:
-        view = self.view()
-        return {
-            "session_id": self._settings.session_id,
-            "state": view.state,
-            "status": view.status,
-            "kill_switch": view.kill_switch,
-            "reason": reason,
-        }
+async def _cadence(ctx: Context, what: str, every_s: float, ticks: int) -> None:
+    """Say that the time has come for something, every so often and not for ever."""
+    for _ in range(ticks):
+        await ctx.sleep(every_s)
+        await ctx.send(ctx.name, Tick(what))

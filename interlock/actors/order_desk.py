@@ -1,4 +1,4 @@
-"""The order desk: the part of the orchestrator that keeps orders, from the intent to the last late fill.
+"""The order desk: the part of the orchestrator that takes an order from its intent to its last late fill.
 
 Every intent goes the same way: key and fingerprint, the rails' verdict, the claim in the store, then a job that
 calls the broker. What the broker says, as an answer or on the stream, goes through ``believe``: shown to the rails
@@ -8,10 +8,10 @@ first, folded into the order by the table, booked once. What cannot be folded ra
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 import msgspec
 
+from interlock.actors.order_book import OrderBook
 from interlock.actors.order_calls import OrderCalls
 from interlock.domain.broker import (
     Accepted,
@@ -39,22 +39,15 @@ from interlock.domain.messages import (
     SubmitStatus,
     Verdict,
 )
-from interlock.domain.money import decimal_text
 from interlock.domain.order_states import ORDER_TABLE, OrderEvent, OrderState
-from interlock.domain.orders import Order, advance, book_fill, new_order
-from interlock.domain.rails import Exposure, RailLimits, check_order
+from interlock.domain.orders import Order, new_order
+from interlock.domain.rails import RailLimits, check_order
 from interlock.runtime.actor import Context
 from interlock.runtime.credit import Credit
 from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.store import ClaimResult, Store
 
 __all__ = ["DeskSettings", "OrderDesk"]
-
-
-_TRANSITIONS: Final = {
-    (before, after): f"order_state_transitions_total|{before}|{after}" for before in OrderState for after in OrderState
-}
-"""Names of counters, made once: they are counted with every change of every order."""
 
 
 class DeskSettings(msgspec.Struct, frozen=True):
@@ -71,15 +64,12 @@ class DeskSettings(msgspec.Struct, frozen=True):
 
 
 class OrderDesk:
-    """Orders, fills and exposure of one session."""
+    """What is decided about the orders of one session; what is known of them is in ``book``."""
 
     def __init__(self, ctx: Context, settings: DeskSettings, calls: OrderCalls, store: Store) -> None:
         self.ctx = ctx
         self.settings = settings
-        self.store = store
-        self.exposure = Exposure(settings.limits, settings.opening_cash, settings.opening_positions)
-        self.orders: dict[str, Order] = {}
-        self.live: dict[str, Order] = {}
+        self.book = OrderBook(ctx, store, settings.limits, settings.opening_cash, settings.opening_positions)
         self.gate_open = False
         self._calls = calls
         self._credit = Credit("checks", settings.in_flight_max)
@@ -96,11 +86,12 @@ class OrderDesk:
         order = new_order(intent, settings.venue, settings.account, settings.strategy_id, ctx.now_ns())
         key = order.client_order_id
         waiting = self._waiting.get(key)
-        known = self.orders.get(key) or (waiting[0] if waiting is not None else None)
-        if known is not None and known.fingerprint == order.fingerprint:
+        taken = self.book.store.fingerprint_of(key) or (waiting[0].fingerprint if waiting is not None else "")
+        if taken == order.fingerprint:
+            known = self.book.orders.get(key)
             ctx.count("duplicate_intents_total")
-            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state))
-        elif known is not None:
+            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state if known else order.state))
+        elif taken:
             self._refuse(order, reply_to, "KEY_REUSED", "the decision was used before, for something else")
         elif not self._credit.take():
             self._refuse(order, reply_to, "BUSY", "too many intents on their way; try again")
@@ -108,21 +99,21 @@ class OrderDesk:
             self._waiting[key] = (order, reply_to)
             await ctx.send(settings.rails, CheckIntent(order))
 
-    def verdict(self, verdict: Verdict) -> None:
+    async def verdict(self, verdict: Verdict) -> None:
         """Take the rails' answer: claim the key, then start the call."""
         self._credit.give_back()
         order, reply_to = self._waiting.pop(verdict.client_order_id)
         if verdict.code:
             self._refuse(order, reply_to, verdict.code, verdict.reason)
             return
-        claim = self.store.claim(order)
+        claim = self.book.store.claim(order)
         if claim is not ClaimResult.CLAIMED:
             code = "KEY_REUSED" if claim is ClaimResult.CONFLICT else "KEY_KNOWN"
             self._refuse(order, reply_to, code, "the store holds the key already; it is never sent again")
+            await self._free(order)
             return
         self._placing[order.client_order_id] = reply_to
-        sent = advance(order, OrderEvent.SEND, self.ctx.now_ns())
-        self._keep(order, sent, OrderEvent.SEND)
+        sent = self.book.step(order, OrderEvent.SEND)
         self.ctx.spawn(self._calls.place(sent, self._last_line), "place")
 
     def oldest_check_ns(self, now_ns: int) -> int:
@@ -131,7 +122,7 @@ class OrderDesk:
 
     def _last_line(self, order: Order) -> None:
         """Check once more, right before bytes leave; reserve at the first attempt."""
-        exposure = self.exposure
+        exposure = self.book.exposure
         if exposure.holds(order.client_order_id):
             if not self.gate_open:
                 code = "RAIL_GATE_CLOSED"
@@ -148,15 +139,15 @@ class OrderDesk:
         if done.answer is not None:
             await self.believe(done.answer)
         elif done.outcome is CallOutcome.NOT_PROCESSED:
-            await self._end(self.orders[key], OrderEvent.REJECT, done.reason)
+            await self._end(self.book.orders[key], OrderEvent.REJECT, done.reason)
         else:
-            self._step(self.orders[key], OrderEvent.PLACE_UNKNOWN, reason=done.reason)
-            if self.orders[key].state is OrderState.UNKNOWN:
-                self._ask_about(self.orders[key])
+            order = self.book.step(self.book.orders[key], OrderEvent.PLACE_UNKNOWN, reason=done.reason)
+            if order.state is OrderState.UNKNOWN:
+                self._ask_about(order)
         self._tell_host(key, done)
 
     def _tell_host(self, key: str, done: PlaceDone) -> None:
-        order, reply_to = self.orders[key], self._placing.pop(key, None)
+        order, reply_to = self.book.orders[key], self._placing.pop(key, None)
         if order.state is OrderState.REJECTED:
             status = SubmitStatus.REJECTED if done.answer is not None else SubmitStatus.REFUSED
             code = done.answer.code if isinstance(done.answer, Rejected) else done.reason.partition(":")[0]
@@ -189,15 +180,15 @@ class OrderDesk:
         """
         await self.ctx.send(self.settings.rails, Observe(statement))
         if isinstance(statement, Fill):
-            self._book(statement)
+            self.book.book(statement)
             return
-        order = self.orders.get(getattr(statement, "client_order_id", ""))
+        order = self.book.orders.get(getattr(statement, "client_order_id", ""))
         if order is None:
             self.ctx.count("orphan_statements_total")
             self.ctx.audit("ORPHAN_STATEMENT", f"{type(statement).__name__} for an order we never sent", level="WARN")
         elif isinstance(statement, Accepted):
-            self.exposure.accepted(statement)
-            self._step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
+            self.book.exposure.accepted(statement)
+            self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
             if order.client_order_id in self._cancel_wanted:
                 self.cancel(order.client_order_id)
         elif isinstance(statement, Rejected):
@@ -211,26 +202,9 @@ class OrderDesk:
             if order.live:  # refused because it ended there: the fill we have not heard of is looked for
                 self._ask_about(order)
 
-    def _book(self, fill: Fill) -> None:
-        ctx, exposure = self.ctx, self.exposure
-        if exposure.fills.repeats(fill):
-            ctx.count("duplicate_fills_total")
-            return
-        order = self.orders.get(fill.client_order_id)
-        if order is None:
-            code = "unknown_order_fill"
-            evidence = {"client_order_id": fill.client_order_id, "fill_id": fill.fill_id}
-            raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
-        filled = book_fill(order, fill, ctx.now_ns())
-        exposure.book(fill)
-        ctx.count("fills_total")
-        event = OrderEvent.FULL_FILL if filled.leaves == 0 else OrderEvent.PARTIAL_FILL
-        self._keep(order, filled, event, fill)
-
     async def _end(self, order: Order, event: OrderEvent, reason: str) -> None:
         """End an order that never worked; where it did work, the contradiction is asked about."""
-        self._step(order, event, reason=reason)
-        ended = self.orders[order.client_order_id]
+        ended = self.book.step(order, event, reason=reason)
         if ended.state is OrderState.REJECTED:
             await self._free(ended)
         elif ended.live:
@@ -238,28 +212,28 @@ class OrderDesk:
 
     async def _over(self, order: Order, event: OrderEvent, filled_there: Decimal) -> None:
         """Close an order that the broker calls over; fills that are still missing are asked for."""
-        self._step(order, event)
-        if filled_there > order.filled:
-            self._ask_about(self.orders[order.client_order_id])
+        over = self.book.step(order, event)
+        if filled_there > over.filled:
+            self._ask_about(over)
         else:
             await self._free(order)
 
     async def _free(self, order: Order) -> None:
-        self.exposure.release(order.client_order_id)
+        self.book.exposure.release(order.client_order_id)
         await self.ctx.send(self.settings.rails, OrderClosed(order.client_order_id))
 
     # -- cancels and questions ------------------------------------------------------------------------------
 
     def cancel(self, client_order_id: str) -> str:
         """Start a cancel; return "" where one is on its way now or as soon as it can be, else why not."""
-        order = self.orders.get(client_order_id)
+        order = self.book.orders.get(client_order_id)
         if order is None:
             return "UNKNOWN_ORDER"
         if order.state in (OrderState.SENT, OrderState.UNKNOWN):
             self._cancel_wanted[client_order_id] = None
         elif ORDER_TABLE.allows(order.state, OrderEvent.CANCEL_REQUEST):
             self._cancel_wanted.pop(client_order_id, None)
-            self._step(order, OrderEvent.CANCEL_REQUEST)
+            self.book.step(order, OrderEvent.CANCEL_REQUEST)
             self.ctx.spawn(self._calls.cancel(client_order_id), "cancel")
         elif order.state is not OrderState.CANCEL_PENDING:
             return "NOT_OPEN"
@@ -267,19 +241,18 @@ class OrderDesk:
 
     async def cancel_ended(self, done: CancelDone) -> None:
         """Take the end of a cancel call."""
-        order = self.orders[done.client_order_id]
+        order = self.book.orders[done.client_order_id]
         if done.answer is not None:
             await self.believe(done.answer)
         elif done.outcome is CallOutcome.NOT_PROCESSED:
             self._cancel_refused(order, done.reason)
         else:
-            self._step(order, OrderEvent.CANCEL_UNKNOWN)
-            self._ask_about(self.orders[done.client_order_id])
+            self._ask_about(self.book.step(order, OrderEvent.CANCEL_UNKNOWN))
 
     def _cancel_refused(self, order: Order, reason: str) -> None:
         event = OrderEvent.CANCEL_REFUSED_PARTIAL if order.filled else OrderEvent.CANCEL_REFUSED
         if ORDER_TABLE.allows(order.state, event):  # a cancel we never asked for cannot have been refused
-            self._step(order, event, reason=reason)
+            self.book.step(order, event, reason=reason)
 
     def _ask_about(self, order: Order) -> None:
         key = order.client_order_id
@@ -291,64 +264,19 @@ class OrderDesk:
         """Take what the broker said about one order, or that it could not be asked."""
         key = done.client_order_id
         self._asking.pop(key, None)
-        order = self.orders[key]
+        order = self.book.orders[key]
         if isinstance(done.answer, BrokerOrder):
             for statement in statements_of(done.answer):
                 await self.believe(statement)
-            order = self.orders[key]
+            order = self.book.orders[key]
             if order.state is OrderState.CANCEL_PENDING and done.answer.status is BrokerStatus.OPEN:
                 self._cancel_refused(order, "still open there")
         elif order.state is not OrderState.UNKNOWN:
             self.ctx.audit("ORDER_NOT_CONFIRMED", f"asked about {key}: {done.reason or 'not found'}", level="WARN")
         elif done.answer is not None:
-            self._step(order, OrderEvent.NOT_FOUND, reason="not found after the settle time")
+            self.book.step(order, OrderEvent.NOT_FOUND, reason="not found after the settle time")
             await self._free(order)
         else:
-            self._step(order, OrderEvent.QUARANTINE, reason=done.reason)
+            self.book.step(order, OrderEvent.QUARANTINE, reason=done.reason)
             code = "unsettled_order"
             raise InvariantBroken(code, "an order in doubt could not be settled", {"client_order_id": key})
-
-    # -- keeping --------------------------------------------------------------------------------------------
-
-    def _step(
-        self, order: Order, event: OrderEvent, *, broker_order_id: str | None = None, reason: str | None = None
-    ) -> None:
-        after = advance(order, event, self.ctx.now_ns(), broker_order_id=broker_order_id, reason=reason)
-        self._keep(order, after, event)
-
-    def _keep(self, before: Order, after: Order, event: OrderEvent, fill: Fill | None = None) -> None:
-        """Persist one change of one order, and say so."""
-        ctx, key = self.ctx, after.client_order_id
-        if before.state is after.state and fill is None and before.broker_order_id == after.broker_order_id:
-            ctx.count("repeated_statements_total")
-            return
-        self.store.journal(after)
-        self.orders[key] = after
-        if after.live:
-            self.live[key] = after
-        else:
-            self.live.pop(key, None)
-        ctx.count(_TRANSITIONS[before.state, after.state])
-        payload: dict[str, object] = {
-            "client_order_id": key,
-            "symbol": after.symbol,
-            "side": after.side,
-            "event": event,
-            "from": before.state,
-            "to": after.state,
-            "filled": decimal_text(after.filled),
-            "quantity": decimal_text(after.quantity),
-        }
-        if event is OrderEvent.SEND:
-            payload["decision_id"] = after.decision_id
-            payload["limit_price"] = None if after.limit_price is None else decimal_text(after.limit_price)
-        if after.reason:
-            payload["reason"] = after.reason
-        if fill is not None:
-            payload["fill_id"] = fill.fill_id
-            payload["fill_quantity"] = decimal_text(fill.quantity)
-            payload["fill_price"] = decimal_text(fill.price)
-            payload["fee"] = decimal_text(fill.fee)
-        ctx.emit("ORDER_STATE", payload)
-        if before.live and not after.live:
-            ctx.audit(f"ORDER_{after.state}", "the order ended", payload)

@@ -7,6 +7,7 @@ that preflight can reject it; and values that look like secrets, which have no p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -22,6 +23,7 @@ from interlock.runtime.redaction import is_secret_key, looks_secret
 
 __all__ = ["LoadedConfig", "config_from_tree", "load_config"]
 
+_PREFIX = "INTERLOCK_"
 _LIVE = "live_enabled"
 _OFF = ("", "0", "false", "no", "off")
 
@@ -39,7 +41,7 @@ class LoadedConfig(msgspec.Struct, frozen=True):
 class _Environment(SessionConfig, BaseSettings):
     """The same tree, for finding its values in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="INTERLOCK_", env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="ignore")
     live_enabled: str = ""
 
 
@@ -51,6 +53,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None, *, live_fla
     """
     tree = read_yaml(path)
     sources = ["file"] if _take_live(tree) else []
+    _refuse_unknown_variables()
     try:
         environment = EnvSettingsSource(_Environment)()
     except ValueError as error:
@@ -62,6 +65,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None, *, live_fla
     _refuse_secrets(tree, str(path))
     _refuse_secrets(environment, "environment")
     over = overrides or {}
+    _refuse_secrets(over, "arguments")
 
     def source(place: Place) -> str:
         if _holds(over, place):
@@ -69,6 +73,15 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None, *, live_fla
         return "environment" if _holds(environment, place) else str(path)
 
     return LoadedConfig(_validated(_merged(_merged(tree, environment), over), source), tuple(sources))
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse a misspelt variable: what is set there is meant to count."""
+    for name in sorted(os.environ):
+        section = name.removeprefix(_PREFIX).lower().partition("__")[0]
+        if name.startswith(_PREFIX) and section not in _Environment.model_fields:
+            allowed = ", ".join(f"{_PREFIX}{known.upper()}__…" for known in SessionConfig.model_fields)
+            raise BadInput(f"environment: {_safe(name)}", "is not a known setting", allowed)
 
 
 def config_from_tree(tree: dict[str, Any], where: str) -> SessionConfig:
@@ -127,7 +140,7 @@ def _take_live(tree: Any) -> bool:
     asked = False
     if isinstance(tree, dict):
         value = tree.pop(_LIVE, "")
-        asked = str(value).strip().lower() not in _OFF
+        asked = value is not None and str(value).strip().lower() not in _OFF
         children = list(tree.values())
     else:
         children = tree if isinstance(tree, list) else []
@@ -142,6 +155,8 @@ def _refuse_secrets(tree: Any, where: str, key: str = "") -> None:
             path = f"{key}.{_safe(name)}" if key else _safe(name)
             if is_secret_key(name) and not isinstance(child, dict | list):
                 raise BadInput(f"{where}: {path}", "settings hold no secrets", "leave it out")
+            if looks_secret(name):
+                raise BadInput(f"{where}: {path}", "the key looks like a secret; settings hold none", "leave it out")
             _refuse_secrets(child, where, path)
     elif isinstance(tree, list):
         for at, child in enumerate(tree):

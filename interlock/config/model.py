@@ -116,6 +116,8 @@ class RailsConfig(_Section):
     in_flight_max: Annotated[Whole, Field(ge=1, le=10_000)] = 32
     attempts_per_order: Annotated[Whole, Field(ge=1, le=1000)] = 60
     attempts_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] = 600
+    cash_buffer: Annotated[Amount, Field(ge=0, le=1)] = Decimal("0.01")
+    """Share of a buy's value that is kept free on top of it, for fees and for a market that moves."""
 
 
 class RetryConfig(_Section):

@@ -95,7 +95,7 @@ class Parts:
                 item.symbol: SymbolLimits(item.max_order_quantity, item.max_order_notional, item.allow_short)
                 for item in self.config.instruments
             }
-            return RailLimits(symbols, self.config.rails.max_live_orders)
+            return RailLimits(symbols, self.config.rails.max_live_orders, self.config.rails.cash_buffer)
         orders = self.recording.orders
         quantity = max(order.quantity for order in orders)
         notional = max(order.quantity * order.limit_price for order in orders)
@@ -179,8 +179,12 @@ class Parts:
     def strategy(self) -> StrategySettings:
         """Return the workload."""
         config, day = self.config.strategy, self.config.strategy.day
+        # Without work of its own the strategy is not what ends the session: its host or its duration is.
+        works = bool(config.script or day is not None or self.recording is not None)
         settings = StrategySettings(
-            self.config.session.strategy_id, in_flight_max=config.in_flight_max, linger_s=config.linger_s
+            self.config.session.strategy_id,
+            in_flight_max=config.in_flight_max,
+            linger_s=config.linger_s if works else None,
         )
         if self.recording is not None:
             return msgspec.structs.replace(settings, script=script_of(self.recording))

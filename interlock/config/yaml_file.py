@@ -1,8 +1,8 @@
 """YAML as a plain notation for trees of text: no types guessed, no keys lost, no objects built.
 
 YAML's own reading of ``no``, ``012``, ``1_000`` or ``1:30`` surprises people, and parsers silently keep the last of
-two equal keys. So every scalar is read as the text that was written, the models say what it means, and duplicate
-keys, anchors, aliases and tags are refused with their line.
+two equal keys. So every scalar but ``null`` is read as the text that was written, the models say what it means, and
+duplicate keys, anchors, aliases and tags are refused with their line.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ __all__ = ["read_yaml"]
 
 _BYTES_MAX: Final = 1_048_576
 _DEPTH_MAX: Final = 20
+_UNSET: Final = ("", "~", "null")
+"""The one thing that is no text: a key without a value. In quotes these are texts as well."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds: dicts, lists and strings only.
+    """Return the mapping that a YAML file holds: dicts, lists, strings and None only.
 
     Raises:
         BadInput: the file cannot be read, is no such YAML, or is not a mapping.
@@ -75,7 +77,8 @@ def _plain(node: yaml.Node, path: Path, depth: int) -> Any:
     if depth > _DEPTH_MAX:
         raise BadInput(where, "is nested too deeply", f"{_DEPTH_MAX} levels")
     if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
+        unset = node.style is None and node.value in _UNSET
+        return None if unset else str(node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(child, path, depth + 1) for child in node.value]
     tree: dict[str, Any] = {}

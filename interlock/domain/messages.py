@@ -38,6 +38,7 @@ __all__ = [
     "QueryDone",
     "ReconcileDone",
     "ReconcileNow",
+    "RequestReconcile",
     "SessionEnded",
     "SessionStarted",
     "SetGate",
@@ -100,6 +101,10 @@ class CancelOutcome(Message, frozen=True, tag="CancelOutcome/1"):
     client_order_id: str
     requested: bool
     code: str = ""
+
+
+class RequestReconcile(Message, frozen=True, tag="RequestReconcile/1"):
+    """Compare with the broker now."""
 
 
 class StartSession(Message, frozen=True, tag="StartSession/1"):

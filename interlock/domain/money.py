@@ -95,16 +95,19 @@ def _read(value: object) -> Decimal:
 
 
 def _read_text(text: str) -> Decimal:
+    _check_text(text)
+    return Decimal(text)
+
+
+def _check_text(text: str) -> None:
     match = _PLAIN.fullmatch(text)
     if match is None:
         raise ValueError("not a plain decimal number")
     whole, fraction = match.groups("")
     if len(fraction) > FRACTION_DIGITS_MAX or len(whole) + len(fraction) > DIGITS_MAX:
         raise ValueError("too many digits")
-    number = Decimal(text)
-    if number.is_zero() and number.is_signed():
+    if text[0] == "-" and not text.strip("-0."):
         raise ValueError("negative zero")
-    return number
 
 
 def _read_int(number: int) -> Decimal:
@@ -119,7 +122,11 @@ def _read_decimal(number: Decimal) -> Decimal:
     # Asked before it is written out: 1E+999999 would be a megabyte of zeros.
     if abs(number.adjusted()) > DIGITS_MAX:
         raise ValueError("too many digits")
-    return _read_text(format(number, "f"))
+    text = str(number)
+    if "E" in text:
+        return _read_text(format(number, "f"))
+    _check_text(text)
+    return number
 
 
 def _any_sign(value: object) -> Decimal:

@@ -36,6 +36,8 @@ class RailLimits(msgspec.Struct, frozen=True):
 
     symbols: dict[str, SymbolLimits]
     max_live_orders: int
+    cash_buffer: Decimal = ZERO
+    """Share of a buy's value that is kept free on top of it, for fees and for a market that moves."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ class Exposure:
         if key in self._live or key in self._ended:
             code = "duplicate_order"
             raise InvariantBroken(code, "a second order under one key", {"client_order_id": key})
-        held = self._live[key] = _Reserved(order, order.limit_price or order.reference_price or ZERO)
+        held = self._live[key] = _Reserved(order, _price_with_buffer(order, self.limits))
         self._hold(held, order.quantity)
 
     def release(self, client_order_id: str) -> None:
@@ -211,9 +213,10 @@ def _notional(order: Order, caps: SymbolLimits, _: Exposure) -> str:
 
 def _cash(order: Order, _: SymbolLimits, exposure: Exposure) -> str:
     cash = exposure.ledger.cash
-    if order.side is not Side.BUY or cash is None or cash - exposure.reserved_cash >= _value(order):
+    cost = _cost(order, exposure.limits)
+    if order.side is not Side.BUY or cash is None or cash - exposure.reserved_cash >= cost:
         return ""
-    return f"{decimal_text(_value(order))} is more than the free part of {decimal_text(cash)}"
+    return f"{decimal_text(cost)} with its buffer is more than the free part of {decimal_text(cash)}"
 
 
 def _short(order: Order, caps: SymbolLimits, exposure: Exposure) -> str:
@@ -225,6 +228,14 @@ def _short(order: Order, caps: SymbolLimits, exposure: Exposure) -> str:
 
 def _value(order: Order) -> Decimal:
     return order.quantity * (order.limit_price or order.reference_price or ZERO)
+
+
+def _cost(order: Order, limits: RailLimits) -> Decimal:
+    return order.quantity * _price_with_buffer(order, limits)
+
+
+def _price_with_buffer(order: Order, limits: RailLimits) -> Decimal:
+    return (order.limit_price or order.reference_price or ZERO) * (1 + limits.cash_buffer)
 
 
 _RAILS: Final[dict[str, Callable[[Order, SymbolLimits, Exposure], str]]] = {

@@ -157,12 +157,16 @@ class Exchange:
             side=request.side,
             quantity=quantity,
             price=price,
-            fee=(quantity * price * self._fee_bps / _BPS).quantize(_CENT, ROUND_HALF_UP),
+            fee=self._fee(quantity * price),
             ts_ns=now_ns,
             cursor=cursor,
         )
         self.record(order, fill)
         return fill
+
+    def _fee(self, notional: Decimal) -> Decimal:
+        fee_bps = self._fee_bps
+        return (notional * fee_bps / _BPS).quantize(_CENT, ROUND_HALF_UP) if fee_bps else fee_bps
 
     def record(self, order: MockOrder, fill: Fill) -> None:
         """Book an execution on this side."""

@@ -203,12 +203,14 @@ class RealTimeSystem:
         # Counted before it is in: once room is made, its receiver may be faster than we are.
         queue.note_accepted()
         self._enter()
+        sent = False
         try:
             await queue.inlet.send(envelope)
-        except BaseException:
-            queue.depth -= 1
-            self._leave()
-            raise
+            sent = True
+        finally:
+            if not sent:
+                queue.depth -= 1
+                self._leave()
 
     def open_ask(self) -> tuple[int, _Asked]:
         """Register a request."""

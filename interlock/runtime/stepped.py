@@ -337,17 +337,15 @@ class SteppedSystem:
         self._ready.append(task)
 
     def _cell(self, name: str) -> Cell:
-        cell = self._cells.get(name)
-        if cell is None:
+        try:
+            return self._cells[name]
+        except KeyError:
             message = f"no actor is named {name}"
-            raise Broken(message)
-        return cell
+            raise Broken(message) from None
 
     def _offer(self, cell: Cell, lane: Lane, envelope: Envelope) -> bool:
-        queue = cell.mailbox.lane(lane)
-        if cell.waiting_senders.get(queue):  # nobody overtakes those who wait already
-            queue.waits += 1
-            return False
+        # Nobody overtakes senders that wait: room that is made goes to the first of them at once.
+        queue = cell.mailbox.data if lane is Lane.DATA else cell.mailbox.lane(lane)
         if not queue.offer(envelope):
             return False
         if lane is Lane.CONTROL:

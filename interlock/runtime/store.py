@@ -36,6 +36,10 @@ class Store(Protocol):
         """Return why the store cannot be trusted, or ""."""
         ...
 
+    def fingerprint_of(self, client_order_id: str) -> str:
+        """Return the content that a key was claimed for, or ""."""
+        ...
+
     def claim(self, order: Order) -> ClaimResult:
         """Take the key of ``order`` for its content, durably, before anything is sent."""
         ...
@@ -69,6 +73,10 @@ class MemoryStore:
             if crc32(canonical_json(order)) != checksum:
                 return f"journal record {at} does not match its checksum"
         return ""
+
+    def fingerprint_of(self, client_order_id: str) -> str:
+        """Return the content that a key was claimed for, or ""."""
+        return self._fingerprints.get(client_order_id, "")
 
     def claim(self, order: Order) -> ClaimResult:
         """Take the key, unless it is taken."""
