@@ -48,6 +48,7 @@ class OrderBook:
 
         Raises:
             IllegalTransition: the table does not hold the pair; nothing changed.
+            InvariantBroken: ``unsettled_order``: the order is in quarantine now.
         """
         after = advance(order, event, self.ctx.now_ns(), broker_order_id=broker_order_id, reason=reason)
         if order.state is after.state and order.broker_order_id == after.broker_order_id:
@@ -99,6 +100,9 @@ class OrderBook:
         if before.live and not after.live:
             ended = {"client_order_id": key, "filled": decimal_text(after.filled), "reason": after.reason}
             ctx.audit(_ENDINGS[after.state], "the order ended", ended)
+        if after.state is OrderState.QUARANTINED:
+            code = "unsettled_order"
+            raise InvariantBroken(code, "an order that only an operator can settle", {"client_order_id": key})
 
 
 def _told(before: Order, after: Order, event: OrderEvent, fill: Fill | None) -> dict[str, object]:

@@ -25,7 +25,7 @@ from interlock.domain.broker import (
     Rejected,
     statements_of,
 )
-from interlock.domain.errors import InvariantBroken, Withheld
+from interlock.domain.errors import Withheld
 from interlock.domain.intents import OrderIntent
 from interlock.domain.messages import (
     CallOutcome,
@@ -181,6 +181,7 @@ class OrderDesk:
         await self.ctx.send(self.settings.rails, Observe(statement))
         if isinstance(statement, Fill):
             self.book.book(statement)
+            self._cancel_if_wanted(statement.client_order_id)
             return
         order = self.book.orders.get(getattr(statement, "client_order_id", ""))
         if order is None:
@@ -189,8 +190,7 @@ class OrderDesk:
         elif isinstance(statement, Accepted):
             self.book.exposure.accepted(statement)
             self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
-            if order.client_order_id in self._cancel_wanted:
-                self.cancel(order.client_order_id)
+            self._cancel_if_wanted(order.client_order_id)
         elif isinstance(statement, Rejected):
             await self._end(order, OrderEvent.REJECT, statement.code)
         elif isinstance(statement, Cancelled):
@@ -239,6 +239,11 @@ class OrderDesk:
             return "NOT_OPEN"
         return ""
 
+    def _cancel_if_wanted(self, key: str) -> None:
+        """Send a cancel that waited for a sign of its order: an ack, or a fill where the ack was lost."""
+        if key in self._cancel_wanted and self.cancel(key):
+            del self._cancel_wanted[key]
+
     async def cancel_ended(self, done: CancelDone) -> None:
         """Take the end of a cancel call."""
         order = self.book.orders[done.client_order_id]
@@ -278,5 +283,3 @@ class OrderDesk:
             await self._free(order)
         else:
             self.book.step(order, OrderEvent.QUARANTINE, reason=done.reason)
-            code = "unsettled_order"
-            raise InvariantBroken(code, "an order in doubt could not be settled", {"client_order_id": key})

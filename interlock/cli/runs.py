@@ -1,0 +1,79 @@
+"""``interlock dryrun`` and ``interlock replay``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from interlock.cli.summary import summary_table
+from interlock.cli.terminal import complain, logging_to_stderr, progress_bar, say, show
+from interlock.config import load_config
+from interlock.dryrun import replay_run, run_dryrun_config
+
+__all__ = ["dryrun", "replay"]
+
+_SEED_MAX = 2**63 - 1
+
+
+def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The session, a YAML file.")],
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=_SEED_MAX, help="Seed, instead of the config's.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Give up after so many steps.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders go.")] = Path("out"),
+    run_id: Annotated[str | None, typer.Option(metavar="ID", help="Name of the run.")] = None,
+    recording: Annotated[Path | None, typer.Option(metavar="FILE", help="Play these recorded fills.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an older run of this name.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="One line at the end, no progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Warnings of the library, too.")] = False,
+    live_enabled: Annotated[bool, typer.Option("--live-enabled", hidden=True)] = False,
+) -> None:
+    """Run one session in simulation and leave its artifacts in a folder.
+
+    Exit code 0: completed; 2: rejected or failed; 1: wrong input; 130: interrupted.
+
+    \b
+    Examples:
+      interlock dryrun configs/demo.yaml --seed 7
+      interlock dryrun configs/recording.yaml --recording fills.jsonl
+    """  # noqa: D301 - the escape is Click's mark for lines that stay as they are
+    session: dict[str, Any] = {"seed": seed, "run_id": run_id}
+    overrides = {"session": {key: value for key, value in session.items() if value is not None}}
+    loaded = load_config(config, overrides, live_flag=live_enabled)
+    with logging_to_stderr(wanted=verbose), progress_bar("dry run", wanted=not (quiet or verbose)) as progress:
+        outcome = run_dryrun_config(
+            loaded, out=out, replace=replace, recording_path=recording, steps=steps, progress=progress
+        )
+    if quiet:
+        say(f"{outcome.result.status} {outcome.folder}")
+    else:
+        show(summary_table(outcome))
+        say(f"artifacts: {outcome.folder}")
+    raise typer.Exit(outcome.exit_code)
+
+
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    recording: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its recording is now.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Warnings of the library, too.")] = False,
+) -> None:
+    """Run a run again and compare every artifact byte by byte.
+
+    Exit code 0: identical; 2: different, the first line that differs is named; 1: could not be run.
+
+    \b
+    Example:
+      interlock replay out/finish_c/c2/demo-seed7
+    """  # noqa: D301 - as above
+    with logging_to_stderr(wanted=verbose), progress_bar("replay", wanted=not verbose) as progress:
+        outcome = replay_run(folder, recording_path=recording, progress=progress)
+    if outcome.newer:
+        complain(f"warning: the run is of the newer release {outcome.package_version}")
+    if outcome.difference is None:
+        say(f"identical after {outcome.steps:,} steps: {folder}")
+    else:
+        say(f"different: {outcome.difference}")
+    raise typer.Exit(outcome.exit_code)
