@@ -9,7 +9,7 @@ QUICK_TESTS := tests/domain tests/runtime
 PYTEST_ARGS ?=
 CODE := interlock tools tests benchmarks
 
-.PHONY: help demo test test-all-pythons check format lock bench docs clean
+.PHONY: help demo test test-all-pythons check format lock bench docs failure-matrix clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -61,6 +61,9 @@ bench: $(VENV)/.installed ## Measure steps and whole orders per second
 docs: $(VENV)/.installed ## Write the generated parts of docs/contract.md and ARCHITECTURE.md
 	$(BIN)/python -m tools.contract
 	$(BIN)/python -m tools.diagrams
+
+failure-matrix: $(VENV)/.installed ## Run every fault and every pair again and write docs/failure-matrix.md (a minute)
+	$(BIN)/python -m tools.failure_matrix
 
 clean: ## Remove environments, caches and what runs left behind
 	rm -rf .venv .venv-* out dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

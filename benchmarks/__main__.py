@@ -1,7 +1,8 @@
-"""``python -m benchmarks [--orders N] [--rounds N] [--profile]``: how fast the kernel and a whole order are.
+"""``python -m benchmarks [--orders N] [--rounds N] [--profile] [--reconcile [--sizes N,N]]``: how fast things are.
 
 Absolute times are noise, so everything is printed beside a bare loop of anyio's ``send_nowait`` and
 ``receive_nowait`` in the same run, as medians of several rounds. ``--profile`` adds the largest costs of an order.
+``--reconcile`` measures a reconcile of many orders instead, beside a bare loop of dict look-ups.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ from rich.table import Table
 from benchmarks.kernel import bare_stream_rate, ring_rate
 from benchmarks.measure import Rate, median_rate
 from benchmarks.orders import largest_costs, order_rates
+from benchmarks.reconcile import print_reconcile
 
 _RING_BUDGET = 200_000
 _ORDER_BUDGET = 20_000
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = text.split(",")
+    if not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: whole numbers above zero, separated by commas)")
+    return [int(size) for size in sizes]
 
 
 def main() -> None:
@@ -26,7 +35,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300_000, help="steps of one round of the ring (default 300000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts (default 5)")
     parser.add_argument("--profile", action="store_true", help="show the largest costs of a whole order")
+    parser.add_argument("--reconcile", action="store_true", help="measure a reconcile of many orders instead")
+    parser.add_argument("--sizes", type=_sizes, default="10000,100000,1000000", help="orders of a reconcile, by commas")
     options = parser.parse_args()
+    if options.reconcile:
+        print_reconcile(options.sizes, options.rounds, Console())
+        return
 
     bare = median_rate(options.rounds, lambda: bare_stream_rate(options.steps))
     ring = median_rate(options.rounds, lambda: ring_rate(options.steps))

@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from interlock.assembly import SteppedSession
 from interlock.config.load import config_from_tree
 from interlock.config.model import SessionConfig
 from interlock.domain.intents import OrderIntent, OrderType, Side
@@ -22,6 +21,7 @@ from interlock.domain.messages import SubmitIntent
 from interlock.domain.session_states import SessionState
 from interlock.runtime.recorder import RunRecorder, RunSinks
 from interlock.runtime.sinks import Sink
+from interlock.sessions import SteppedSession
 
 __all__ = ["largest_costs", "order_rates"]
 

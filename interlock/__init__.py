@@ -4,16 +4,39 @@ It stands between a host that decides and a broker that executes: nothing moves 
 twice, what the broker says is checked against what we believe, and when the two part ways trading stops.
 """
 
-from interlock.assembly import LiveTestOverride
 from interlock.domain.errors import InterlockError
+from interlock.domain.findings import Tolerances
 from interlock.domain.intents import OrderIntent
+from interlock.domain.recon_report import ReconDiff, ReconSummary
 from interlock.facade import DryrunConfig, DryrunResult, LiveSessionOrchestrator
+from interlock.recon import (
+    AuditLog,
+    ExternalSnapshot,
+    Fill,
+    LedgerOrder,
+    OrderLedger,
+    PositionLedger,
+    ReconciliationEngine,
+    SnapshotSource,
+)
+from interlock.sessions import LiveTestOverride
 
 __all__ = [
+    "AuditLog",
     "DryrunConfig",
     "DryrunResult",
+    "ExternalSnapshot",
+    "Fill",
     "InterlockError",
+    "LedgerOrder",
     "LiveSessionOrchestrator",
     "LiveTestOverride",
     "OrderIntent",
+    "OrderLedger",
+    "PositionLedger",
+    "ReconDiff",
+    "ReconSummary",
+    "ReconciliationEngine",
+    "SnapshotSource",
+    "Tolerances",
 ]

@@ -18,16 +18,16 @@ from typing import Any, Final
 
 import msgspec
 
-from interlock.assembly import LiveRequest, SessionResult, SteppedSession
 from interlock.config.load import LoadedConfig, config_from_tree
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
 from interlock.domain.errors import BadInput, StorageError
+from interlock.domain.findings import Finding
 from interlock.domain.ids import canonical_json, sha256_hex
-from interlock.domain.reconcile import Finding
+from interlock.domain.instants import to_ns
 from interlock.domain.session_states import SessionStatus
 from interlock.mocks.recording import Recording, load_recording
-from interlock.runtime.clock import VirtualClock, to_ns
+from interlock.runtime.clock import VirtualClock
 from interlock.runtime.recorder import RunRecorder, RunSinks
 from interlock.runtime.redaction import redact, scrub
 from interlock.runtime.run_folder import (
@@ -43,6 +43,7 @@ from interlock.runtime.run_folder import (
 from interlock.runtime.schedule import Schedule, SeededSchedule, TapeSchedule
 from interlock.runtime.sinks import Sink
 from interlock.runtime.telemetry import session_logger
+from interlock.sessions import LiveRequest, SessionResult, SteppedSession
 
 __all__ = ["DryrunOutcome", "Progress", "ReplayOutcome", "replay_run", "run_dryrun_config"]
 
@@ -290,7 +291,7 @@ def _held_interrupts() -> Iterator[Callable[[], bool]]:
 
 
 def _findings(session: SteppedSession) -> tuple[Finding, ...]:
-    last = session.orchestrator.last_report
+    last = session.orchestrator.watch.last_report
     return (*session.reconciler.observed, *(() if last is None else last.findings))
 
 

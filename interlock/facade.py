@@ -13,14 +13,15 @@ from typing import Literal, Protocol
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from interlock.assembly import LiveRequest, LiveTestOverride, SteppedSession
 from interlock.config.load import config_from_tree
 from interlock.config.model import SessionConfig
+from interlock.domain.instants import from_datetime
 from interlock.domain.session_states import SessionStatus
-from interlock.runtime.clock import VirtualClock, from_datetime
+from interlock.runtime.clock import VirtualClock
 from interlock.runtime.recorder import RunRecorder, RunSinks
 from interlock.runtime.sinks import Sink
 from interlock.runtime.telemetry import session_logger
+from interlock.sessions import LiveRequest, LiveTestOverride, SteppedSession
 
 __all__ = ["DryrunConfig", "DryrunResult", "HostClock", "LiveSessionOrchestrator"]
 

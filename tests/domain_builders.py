@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from interlock.domain.broker import BrokerOrder, BrokerSnapshot, BrokerStatus, Fill, PositionLine
+from interlock.domain.exposure import Exposure
+from interlock.domain.findings import Finding, Tolerances
 from interlock.domain.intents import OrderIntent, Side
 from interlock.domain.ledgers import Position
+from interlock.domain.limits import RailLimits, SymbolLimits
 from interlock.domain.orders import Order, new_order
-from interlock.domain.rails import Exposure, RailLimits, SymbolLimits
-from interlock.domain.reconcile import LocalView
+from interlock.domain.reconcile import LocalView, compare
 
 __all__ = [
     "BTC",
@@ -23,6 +25,7 @@ __all__ = [
     "an_exposure",
     "an_intent",
     "an_order",
+    "differences",
     "drawn",
     "limits",
 ]
@@ -79,11 +82,18 @@ def a_snapshot(
     cash: str | None = None,
     orders: tuple[BrokerOrder, ...] = (),
     fills: tuple[Fill, ...] = (),
+    *,
+    prices: dict[str, str] | None = None,
+    cursor: int = 0,
 ) -> BrokerSnapshot:
-    """Return what the broker says; an empty account by default."""
-    lines = tuple(PositionLine(symbol=name, quantity=Decimal(held)) for name, held in (positions or {}).items())
+    """Return what the broker says; an empty account by default, and no average prices."""
+    entries = {name: Decimal(price) for name, price in (prices or {}).items()}
+    lines = tuple(
+        PositionLine(symbol=name, quantity=Decimal(held), average_price=entries.get(name))
+        for name, held in (positions or {}).items()
+    )
     money = None if cash is None else Decimal(cash)
-    return BrokerSnapshot(as_of_ns=1, cursor=0, open_orders=orders, fills=fills, positions=lines, cash=money)
+    return BrokerSnapshot(as_of_ns=1, cursor=cursor, open_orders=orders, fills=fills, positions=lines, cash=money)
 
 
 def a_view(
@@ -91,10 +101,21 @@ def a_view(
     cash: str | None = None,
     orders: tuple[Order, ...] = (),
     fills: tuple[Fill, ...] = (),
+    *,
+    prices: dict[str, str] | None = None,
+    cursor: int = 0,
 ) -> LocalView:
-    """Return what we believe; an empty account by default."""
-    lines = tuple(Position(name, Decimal(held)) for name, held in (positions or {}).items())
-    return LocalView(1, orders, fills, len(fills), lines, None if cash is None else Decimal(cash))
+    """Return what we believe; an empty account by default, and no average prices."""
+    entries = {name: Decimal(price) for name, price in (prices or {}).items()}
+    lines = tuple(Position(name, Decimal(held), entries.get(name)) for name, held in (positions or {}).items())
+    return LocalView(1, orders, fills, len(fills), cursor, lines, None if cash is None else Decimal(cash))
+
+
+def differences(
+    ours: LocalView, theirs: BrokerSnapshot, tolerances: Tolerances | None = None, now_ns: int = 0
+) -> tuple[Finding, ...]:
+    """Return what a reconcile finds, by default with the usual tolerances and before anything is late."""
+    return compare(ours, theirs, tolerances or Tolerances(), now_ns)
 
 
 def limits(*, quantity: str = "10", notional: str = "1000", allow_short: bool = False, live: int = 3) -> RailLimits:

@@ -18,24 +18,26 @@ pytestmark = pytest.mark.spec("RT-5")
 
 SESSIONS = """
 import os, sys
-from interlock.actors.orchestrator import Orchestrator
+from interlock.actors.ending import Ending
 from interlock.cli.main import run
 
 DEMO = ["dryrun", "configs/demo.yaml", "--seed", "7", "--quiet", "--out", sys.argv[1]]
 
 
-async def drain(orchestrator):
-    for key in {*orchestrator.desk.book.live}:
-        orchestrator.desk.cancel(key)
-    orchestrator._final_asked = True
-    await orchestrator._ask_reconcile("shutdown")
+honest = Ending.drain
+
+
+async def drain(ending, *, may_ask):
+    for key in {*ending._desk.book.live}:
+        ending._desk.tracker.cancel(key)
+    await honest(ending, may_ask=may_ask)
 
 
 codes = [run(DEMO)]
 os.environ["INTERLOCK_SESSION__SCHEDULER"] = "random"
 codes.append(run([*DEMO, "--run-id", "random"]))
 del os.environ["INTERLOCK_SESSION__SCHEDULER"]
-Orchestrator._drain = drain
+Ending.drain = drain
 codes.append(run(["dryrun", sys.argv[2], "--quiet", "--out", sys.argv[1]]))
 print(codes)
 """

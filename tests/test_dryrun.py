@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from interlock.domain.errors import BadInput, StorageError
+from interlock.domain.findings import Severity
 from interlock.dryrun import DryrunOutcome, Progress, replay_run, run_dryrun_config
 from interlock.runtime.audit import verify_audit_file
 from interlock.runtime.run_folder import ARTIFACTS, read_manifest
@@ -63,7 +64,9 @@ def test_events_carry_the_fields_of_their_schema_and_time_never_goes_back(tmp_pa
 def test_the_demo_completes_with_refusals_and_faults_of_many_kinds(tmp_path: Path) -> None:
     outcome = run_dryrun_config(loaded_file("demo.yaml", seed=7), out=tmp_path)
     counters = outcome.metrics["counters"]
-    assert (outcome.result.status, outcome.exit_code, outcome.findings) == ("COMPLETED", 0, ())
+    assert (outcome.result.status, outcome.exit_code) == ("COMPLETED", 0)
+    # Fills are late and twice all day long: in another order, but all there.
+    assert [finding.kind for finding in outcome.findings if finding.severity is not Severity.INFO] == []
     assert counters["intents_refused_total|RAIL_SHORT"] > 1
     assert len([name for name in counters if name.startswith("faults_total|")]) >= 10
     assert len([name for name in counters if name.startswith("intents_refused_total|")]) >= 3
@@ -156,7 +159,7 @@ def test_a_recording_plays_to_its_end_and_its_one_break_is_found_once(tmp_path: 
     assert {symbol: Decimal(text) for symbol, text in metrics["positions"].items()} == held
     [finding] = outcome.findings
     assert (finding.subject, finding.kind, finding.delta) == ("SUI", "position_drift", Decimal("104.4"))
-    assert [event["payload"]["subject"] for event in events(outcome.folder, "RECON_DIFF")] == ["SUI"]
+    assert [event["payload"]["symbol"] for event in events(outcome.folder, "RECON_DIFF")] == ["SUI"]
 
 
 @pytest.mark.spec("ART-6", "NFR-1")

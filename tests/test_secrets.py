@@ -100,7 +100,7 @@ def test_a_secret_in_an_exception_is_found_nowhere(
 def test_a_secret_in_a_message_of_the_broker_is_found_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def place(_: Exchange, request: PlaceOrder) -> Rejected:
+    def place(_: Exchange, request: PlaceOrder, *_more: object) -> Rejected:
         return Rejected(client_order_id=request.client_order_id, code=SECRET, reason=f"api_key={SECRET} is unknown")
 
     monkeypatch.setattr(Exchange, "place", place)

@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 
 from interlock.actors.broker_link import BrokerLink
+from interlock.actors.cadence import cadence
+from interlock.actors.ending import Ending, EndingSettings
 from interlock.actors.order_desk import OrderDesk
 from interlock.actors.session_record import SessionRecord
-from interlock.domain.broker import BrokerMessage, PositionClaim
-from interlock.domain.health import HealthFacts, HealthLimits, health_complaints
-from interlock.domain.ids import stable_id
+from interlock.actors.watch import Watch
+from interlock.domain.broker import BrokerMessage, PositionClaim, Reconnected, Unreadable
+from interlock.domain.health import HealthLimits
 from interlock.domain.messages import (
     CancelDone,
     CancelIntent,
@@ -27,9 +29,8 @@ from interlock.domain.messages import (
     PlaceDone,
     QueryDone,
     ReconcileDone,
-    ReconcileNow,
+    RepairNow,
     RequestReconcile,
-    SessionEnded,
     SessionStarted,
     SetGate,
     SinkFailed,
@@ -41,10 +42,9 @@ from interlock.domain.messages import (
     Verdict,
 )
 from interlock.domain.preflight import PreflightFacts, preflight
-from interlock.domain.reconcile import ReconcileReport, ReconcileResult, Severity
+from interlock.domain.reconcile import ReconcileReport
 from interlock.domain.session_states import SessionEvent, SessionState
 from interlock.runtime.actor import Actor, Context, refuse
-from interlock.runtime.clock import to_ns
 from interlock.runtime.mailbox import Lane, ReplyTo
 
 __all__ = ["Orchestrator", "SessionSettings"]
@@ -56,16 +56,12 @@ class SessionSettings(msgspec.Struct, frozen=True):
     session_id: str
     facts: PreflightFacts
     health: HealthLimits
+    ending: EndingSettings
     duration_s: float
     reconcile_every_s: float = 300.0
     check_every_s: float = 30.0
-    drain_every_s: float = 5.0
-    drains_max: int = 60
-    cancel_on_stop: bool = True
     observe: bool = False
-    rails: str = "rails"
     reconciler: str = "reconciler"
-    strategy: str | None = None
 
 
 class Orchestrator(Actor):
@@ -81,24 +77,24 @@ class Orchestrator(Actor):
     ) -> None:
         super().__init__(ctx)
         self.desk = desk
-        self.record = SessionRecord(ctx, desk.book.store, settings.session_id, settings.facts.run_id)
-        self.last_report: ReconcileReport | None = None
+        facts = settings.facts
+        self.record = SessionRecord(ctx, desk.book.store, settings.session_id, facts.run_id)
+        self.watch = Watch(ctx, self.record, link, run_id=facts.run_id, reconciler=settings.reconciler)
+        self._ending = Ending(ctx, settings.ending, self.record, desk, self.watch)
         self._settings = settings
-        self._link = link
         self._probe = probe
-        self._reconciles = 0
-        self._last_agreed_ns = ctx.now_ns()
-        self._drains = 0
-        self._final_asked = False
+        self._may_ask = facts.broker_is_mock and (facts.live_override or not facts.live_enabled_by)
         self._handlers: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             StartSession: self._start,
             ReconcileDone: self._reconciled,
             Tick: self._tick,
             Verdict: desk.verdict,
             PlaceDone: desk.placed,
-            CancelDone: desk.cancel_ended,
-            QueryDone: desk.asked,
+            CancelDone: desk.tracker.cancel_ended,
+            QueryDone: desk.tracker.asked,
             PositionClaim: self._claimed,
+            Reconnected: self._after_a_gap,
+            Unreadable: self._after_a_gap,
         }
 
     # -- receiving ------------------------------------------------------------------------------------------
@@ -111,13 +107,16 @@ class Orchestrator(Actor):
         elif isinstance(message, SubmitIntent):
             await self.desk.submit(message.intent, reply_to)
         elif isinstance(message, BrokerMessage):
-            await self.desk.believe(message)
+            await self.desk.tracker.believe(message)
+        elif isinstance(message, RepairNow) and reply_to is not None:
+            self.desk.tracker.repair(message.actions)
+            self.ctx.reply(reply_to, len(message.actions))
         elif isinstance(message, RequestReconcile):
-            await self._ask_reconcile("demand")
+            await self.watch.ask("demand")
         elif isinstance(message, GetLocalView) and reply_to is not None:
             self.ctx.reply(reply_to, self.desk.book.view(message))
         elif isinstance(message, CancelIntent) and reply_to is not None:
-            code = self.desk.cancel(message.client_order_id)
+            code = self.desk.tracker.cancel(message.client_order_id)
             self.ctx.reply(reply_to, CancelOutcome(message.client_order_id, not code, code))
         else:
             refuse(self, message)
@@ -125,15 +124,15 @@ class Orchestrator(Actor):
     async def handle_control(self, message: object) -> None:
         """Serve stop, trip and broken sinks, ahead of any backlog."""
         if isinstance(message, StopSession):
-            await self._stop(SessionEvent.STOP, message.reason)
+            await self._ending.begin(SessionEvent.STOP, message.reason)
         elif isinstance(message, Trip):
             self.record.trip(message)
-            await self._stop(SessionEvent.TRIP, message.code)
+            await self._ending.begin(SessionEvent.TRIP, message.code)
         elif isinstance(message, SinkFailed):
             if message.sink == "audit" and self.record.state is SessionState.INIT:
                 return  # preflight finds the same and rejects
             self.record.fail_code = "C2_ABORT_SINK_WRITE_FAILED"
-            await self._stop(SessionEvent.STOP, f"sink {message.sink} is broken")
+            await self._ending.begin(SessionEvent.STOP, f"sink {message.sink} is broken")
         else:
             refuse(self, message)
 
@@ -142,10 +141,14 @@ class Orchestrator(Actor):
     async def _start(self, _: StartSession) -> None:
         facts = self._settings.facts
         self.record.tell("created")
+        for reset in self.desk.book.store.resets():
+            self.ctx.audit("OPERATOR_RESET", reset.reason, msgspec.to_builtins(reset), "WARN")
         self.ctx.audit("C2_DRYRUN_START", "session begins", {"run_id": facts.run_id, "strategy_id": facts.strategy_id})
-        if facts.broker_is_mock and not (facts.live_enabled_by and not facts.live_override):
-            await self._ask_reconcile("startup")
-        else:  # the broker must not be touched at all
+        if self.record.state is not SessionState.INIT:
+            return  # told to stop before it began
+        if self._may_ask:
+            await self.watch.ask("startup")
+        else:
             await self._judge(None)
 
     async def _judge(self, startup: ReconcileReport | None) -> None:
@@ -159,108 +162,58 @@ class Orchestrator(Actor):
             return
         self.record.move(SessionEvent.PREFLIGHT_PASSED, "")
         self.record.move(SessionEvent.ACTIVATE, "")
-        self.desk.gate_open = True
-        await self.ctx.send(self._settings.rails, SetGate(open=True, reason="preflight passed"), Lane.CONTROL)
         settings = self._settings
+        self.desk.gate_open = True
+        await self.ctx.send(settings.ending.rails, SetGate(open=True, reason="preflight passed"), Lane.CONTROL)
         ticks = int(settings.duration_s / min(settings.reconcile_every_s, settings.check_every_s)) + 1
-        self.ctx.spawn(_cadence(self.ctx, "reconcile", settings.reconcile_every_s, ticks), "reconcile cadence")
-        self.ctx.spawn(_cadence(self.ctx, "check", settings.check_every_s, ticks), "check cadence")
-        self.ctx.spawn(_cadence(self.ctx, "duration", settings.duration_s, 1), "duration")
-        if settings.strategy is not None:
-            await self.ctx.send(settings.strategy, SessionStarted())
+        self.ctx.spawn(cadence(self.ctx, "reconcile", settings.reconcile_every_s, ticks), "reconcile cadence")
+        self.ctx.spawn(cadence(self.ctx, "check", settings.check_every_s, ticks), "check cadence")
+        self.ctx.spawn(cadence(self.ctx, "duration", settings.duration_s, 1), "duration")
+        if settings.ending.strategy is not None:
+            await self.ctx.send(settings.ending.strategy, SessionStarted())
 
     # -- running --------------------------------------------------------------------------------------------
 
     async def _tick(self, tick: Tick) -> None:
         if tick.what == "drain":
-            await self._drain()
+            await self._ending.drain(may_ask=self._may_ask)
+        elif tick.what == "last word":
+            self._ending.conclude(None)
         elif self.record.state is not SessionState.DRYRUN_ACTIVE:
             return
         elif tick.what == "duration":
-            await self._stop(SessionEvent.STOP, "duration reached")
+            await self._ending.begin(SessionEvent.STOP, "duration reached")
         elif tick.what == "reconcile":
-            await self._ask_reconcile("cadence")
+            await self.watch.ask("cadence")
         else:
-            now_ns = self.ctx.now_ns()
-            rails_answered = now_ns - self.desk.oldest_check_ns(now_ns) <= to_ns(self._settings.check_every_s)
-            facts = HealthFacts(self._last_agreed_ns, self._link.last_answer_ns, rails_answered)
-            for code, text in health_complaints(facts, self._settings.health, now_ns):
+            settings, now_ns = self._settings, self.ctx.now_ns()
+            oldest_ns = self.desk.oldest_check_ns(now_ns)
+            for code, text in self.watch.complaints(settings.health, oldest_ns, settings.check_every_s):
                 await self.handle_control(Trip(code, text, {}))
 
-    async def _ask_reconcile(self, reason: str) -> None:
-        self._reconciles += 1
-        reconcile_id = "rc-" + stable_id("reconcile", self._settings.facts.run_id, self._reconciles)[:16]
-        await self.ctx.send(self._settings.reconciler, ReconcileNow(reconcile_id, reason))
-
     async def _reconciled(self, done: ReconcileDone) -> None:
-        report = self.last_report = done.report
-        if report.result is not ReconcileResult.UNAVAILABLE:
-            self._link.last_answer_ns = max(self._link.last_answer_ns, report.finished_ns)
-        if report.result is ReconcileResult.HEALTHY:
-            self._last_agreed_ns = report.finished_ns
-        severe = [finding for finding in report.findings if finding.severity in (Severity.FAIL, Severity.CRITICAL)]
-        about: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(report.findings)}
-        if report.result is ReconcileResult.UNAVAILABLE:
-            self.record.alert("ALERT_RECONCILE_FAILED", {**about, "detail": report.detail})
-        elif report.worst not in (None, Severity.INFO):
-            self.record.alert("ALERT_RECONCILE_DIVERGENCE", about)
+        report = done.report
+        about = self.watch.note(report)
         if report.reason == "startup":
             if self.record.state is SessionState.INIT:
                 await self._judge(report)
             return
-        if severe and not self._settings.observe:
-            evidence: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(severe)}
-            await self.handle_control(Trip("reconcile_divergence", severe[0].description, evidence))
+        if done.stop_trading and not self._settings.observe:
+            worst = next(finding for finding in report.findings if finding.severity is report.worst)
+            await self.handle_control(Trip("reconcile_divergence", worst.description, about))
         if report.reason == "shutdown":
-            self._conclude(report)
+            self._ending.conclude(report)
 
     async def _claimed(self, claim: PositionClaim) -> None:
         internal = self.desk.book.exposure.ledger.position(claim.symbol).quantity
         await self.ctx.send(self._settings.reconciler, ObservePosition(claim, internal))
 
-    # -- ending ---------------------------------------------------------------------------------------------
-
-    async def _stop(self, event: SessionEvent, reason: str) -> None:
-        """Close the gate, then drain; a second stop or trip finds it closed and draining already."""
-        self.desk.gate_open = False
-        moved = self.record.move(event, reason)
-        if not moved or self.record.state is not SessionState.STOPPING:
-            return
-        await self.ctx.send(self._settings.rails, SetGate(open=False, reason=reason), Lane.CONTROL)
-        if self._settings.strategy is not None:
-            await self.ctx.send(self._settings.strategy, SessionEnded(), Lane.CONTROL)
-        self.ctx.spawn(_cadence(self.ctx, "drain", self._settings.drain_every_s, self._settings.drains_max), "drain")
-
-    async def _drain(self) -> None:
-        """Cancel what is open; when nothing is, ask for the last reconcile."""
-        if self.record.state is not SessionState.STOPPING or self._final_asked:
-            return
-        self._drains += 1
-        last = self._drains >= self._settings.drains_max
-        if self._settings.cancel_on_stop or self.record.trips:
-            for key in list(self.desk.book.live):
-                self.desk.cancel(key)
-            if self.desk.book.live and not last:
-                return
-        self._final_asked = True
-        await self._ask_reconcile("shutdown")
-
-    def _conclude(self, report: ReconcileReport) -> None:
-        """Say how it ended: in order, or with something for an operator."""
-        trips = self.record.trips
-        left = len(self.desk.book.live) if self._settings.cancel_on_stop or trips else 0
-        severe = report.worst in (Severity.FAIL, Severity.CRITICAL) and not self._settings.observe
-        if trips or left or severe or report.result is ReconcileResult.UNAVAILABLE:
-            reason = trips[0] if trips else f"{left} orders left open, reconcile {report.result}"
-            self.ctx.audit("OPERATOR_REQUIRED", reason, {"open_orders": left, "reconcile": report.result}, "CRITICAL")
-            self.record.move(SessionEvent.OPERATOR_NEEDED, reason)
-        else:
-            self.record.move(SessionEvent.DRAINED, "")
-        self.record.end()
-
-
-async def _cadence(ctx: Context, what: str, every_s: float, ticks: int) -> None:
-    """Say that the time has come for something, every so often and not for ever."""
-    for _ in range(ticks):
-        await ctx.sleep(every_s)
-        await ctx.send(ctx.name, Tick(what))
+    async def _after_a_gap(self, statement: Reconnected | Unreadable) -> None:
+        """Something may have been told that we did not hear: record it, and compare at once."""
+        unreadable = isinstance(statement, Unreadable)
+        code = "MALFORMED_MESSAGE" if unreadable else "BROKER_RECONNECTED"
+        self.ctx.count("malformed_messages_total" if unreadable else "reconnects_total")
+        text = statement.text if isinstance(statement, Unreadable) else statement.reason
+        self.ctx.audit(code, "what the broker told may be incomplete", {"text": text}, "WARN")
+        if self.record.state is SessionState.DRYRUN_ACTIVE:
+            await self.watch.ask("demand" if unreadable else "reconnect")

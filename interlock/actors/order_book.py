@@ -11,11 +11,12 @@ from typing import Final
 
 from interlock.domain.broker import Fill
 from interlock.domain.errors import InvariantBroken
+from interlock.domain.exposure import Exposure
+from interlock.domain.limits import RailLimits
 from interlock.domain.messages import GetLocalView
 from interlock.domain.money import decimal_text
 from interlock.domain.order_states import OrderEvent, OrderState
 from interlock.domain.orders import Order, advance, book_fill
-from interlock.domain.rails import Exposure, RailLimits
 from interlock.domain.reconcile import LocalView
 from interlock.runtime.actor import Context
 from interlock.runtime.store import Store
@@ -54,6 +55,7 @@ class OrderBook:
         if order.state is after.state and order.broker_order_id == after.broker_order_id:
             self.ctx.count("repeated_statements_total")
             return order
+        self.store.journal(after)
         self._keep(order, after, event)
         return after
 
@@ -73,6 +75,7 @@ class OrderBook:
             evidence = {"client_order_id": fill.client_order_id, "fill_id": fill.fill_id}
             raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
         filled = book_fill(order, fill, ctx.now_ns())
+        self.store.journal(filled)  # a store that refuses leaves everything as it was, and the fill can come again
         exposure.book(fill)
         ctx.count("fills_total")
         event = OrderEvent.FULL_FILL if filled.leaves == 0 else OrderEvent.PARTIAL_FILL
@@ -84,12 +87,17 @@ class OrderBook:
         ledger, fills = self.exposure.ledger, self.exposure.fills
         orders = tuple({**self.live, **named}.values())
         return LocalView(
-            self.ctx.now_ns(), orders, fills.since(wanted.fills_from), len(fills), ledger.positions(), ledger.cash
+            self.ctx.now_ns(),
+            orders,
+            fills.since(wanted.fills_from),
+            len(fills),
+            fills.cursor,
+            ledger.positions(),
+            ledger.cash,
         )
 
     def _keep(self, before: Order, after: Order, event: OrderEvent, fill: Fill | None = None) -> None:
         ctx, key = self.ctx, after.client_order_id
-        self.store.journal(after)
         self.orders[key] = after
         if after.live:
             self.live[key] = after

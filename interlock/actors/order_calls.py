@@ -13,10 +13,10 @@ import msgspec
 from interlock.actors.broker_link import BrokerLink
 from interlock.domain.broker import BrokerOrder, OrderNotFound
 from interlock.domain.errors import BrokerError, NotProcessed
+from interlock.domain.instants import to_ns
 from interlock.domain.messages import CallOutcome, CancelDone, PlaceDone, QueryDone
 from interlock.domain.orders import Order
 from interlock.runtime.actor import Context
-from interlock.runtime.clock import to_ns
 from interlock.runtime.mailbox import Lane
 
 __all__ = ["OrderCalls", "SettleSettings"]

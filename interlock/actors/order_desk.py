@@ -1,51 +1,37 @@
-"""The order desk: the part of the orchestrator that takes an order from its intent to its last late fill.
+"""The order desk: the part of the orchestrator that takes an intent in, and lets its order out or not.
 
 Every intent goes the same way: key and fingerprint, the rails' verdict, the claim in the store, then a job that
-calls the broker. What the broker says, as an answer or on the stream, goes through ``believe``: shown to the rails
-first, folded into the order by the table, booked once. What cannot be folded raises and trips the session.
+calls the broker, with the rails asked once more in the last line before the send. What becomes of the order from then
+on is the tracker's.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import msgspec
 
-from interlock.actors.order_book import OrderBook
 from interlock.actors.order_calls import OrderCalls
+from interlock.actors.order_tracker import OrderTracker
 from interlock.domain.broker import (
-    Accepted,
-    BrokerMessage,
-    BrokerOrder,
-    BrokerStatus,
-    Cancelled,
-    CancelRefused,
-    Expired,
-    Fill,
     Rejected,
-    statements_of,
 )
 from interlock.domain.errors import Withheld
 from interlock.domain.intents import OrderIntent
+from interlock.domain.limits import RailLimits
 from interlock.domain.messages import (
     CallOutcome,
-    CancelDone,
     CheckIntent,
-    Observe,
-    OrderClosed,
     PlaceDone,
-    QueryDone,
     SubmitOutcome,
     SubmitStatus,
     Verdict,
 )
-from interlock.domain.order_states import ORDER_TABLE, OrderEvent, OrderState
+from interlock.domain.order_states import OrderEvent, OrderState
 from interlock.domain.orders import Order, new_order
-from interlock.domain.rails import RailLimits, check_order
+from interlock.domain.rails import check_order
 from interlock.runtime.actor import Context
 from interlock.runtime.credit import Credit
 from interlock.runtime.mailbox import ReplyTo
-from interlock.runtime.store import ClaimResult, Store
+from interlock.runtime.store import ClaimResult
 
 __all__ = ["DeskSettings", "OrderDesk"]
 
@@ -57,8 +43,6 @@ class DeskSettings(msgspec.Struct, frozen=True):
     venue: str
     account: str
     limits: RailLimits
-    opening_cash: Decimal | None
-    opening_positions: dict[str, Decimal]
     rails: str = "rails"
     in_flight_max: int = 32
 
@@ -66,17 +50,16 @@ class DeskSettings(msgspec.Struct, frozen=True):
 class OrderDesk:
     """What is decided about the orders of one session; what is known of them is in ``book``."""
 
-    def __init__(self, ctx: Context, settings: DeskSettings, calls: OrderCalls, store: Store) -> None:
+    def __init__(self, ctx: Context, settings: DeskSettings, calls: OrderCalls, tracker: OrderTracker) -> None:
         self.ctx = ctx
         self.settings = settings
-        self.book = OrderBook(ctx, store, settings.limits, settings.opening_cash, settings.opening_positions)
+        self.tracker = tracker
+        self.book = tracker.book
         self.gate_open = False
         self._calls = calls
         self._credit = Credit("checks", settings.in_flight_max)
         self._waiting: dict[str, tuple[Order, ReplyTo | None]] = {}
         self._placing: dict[str, ReplyTo | None] = {}
-        self._cancel_wanted: dict[str, None] = {}
-        self._asking: dict[str, None] = {}
 
     # -- from the intent to the send ------------------------------------------------------------------------
 
@@ -110,7 +93,7 @@ class OrderDesk:
         if claim is not ClaimResult.CLAIMED:
             code = "KEY_REUSED" if claim is ClaimResult.CONFLICT else "KEY_KNOWN"
             self._refuse(order, reply_to, code, "the store holds the key already; it is never sent again")
-            await self._free(order)
+            await self.tracker.free(order)
             return
         self._placing[order.client_order_id] = reply_to
         sent = self.book.step(order, OrderEvent.SEND)
@@ -128,23 +111,29 @@ class OrderDesk:
                 code = "RAIL_GATE_CLOSED"
                 raise Withheld(code, "the gate closed between two attempts")
             return
-        refusal = check_order(order, self.settings.limits, exposure, gate_open=self.gate_open)
+        now_ns = self.ctx.now_ns()
+        refusal = check_order(order, self.settings.limits, exposure, now_ns, gate_open=self.gate_open)
         if refusal is not None:
             raise Withheld(refusal.code, refusal.reason)
-        exposure.reserve(order)
+        exposure.reserve(order, now_ns)
 
     async def placed(self, done: PlaceDone) -> None:
-        """Take the end of a place call, and tell the host."""
+        """Take the end of a place call, and tell the host, also where what was said cannot be believed."""
+        try:
+            await self._take(done)
+        finally:
+            self._tell_host(done.client_order_id, done)
+
+    async def _take(self, done: PlaceDone) -> None:
         key = done.client_order_id
         if done.answer is not None:
-            await self.believe(done.answer)
+            await self.tracker.believe(done.answer)
         elif done.outcome is CallOutcome.NOT_PROCESSED:
-            await self._end(self.book.orders[key], OrderEvent.REJECT, done.reason)
+            await self.tracker.end(self.book.orders[key], OrderEvent.REJECT, done.reason)
         else:
             order = self.book.step(self.book.orders[key], OrderEvent.PLACE_UNKNOWN, reason=done.reason)
             if order.state is OrderState.UNKNOWN:
-                self._ask_about(order)
-        self._tell_host(key, done)
+                self.tracker.ask_about(order)
 
     def _tell_host(self, key: str, done: PlaceDone) -> None:
         order, reply_to = self.book.orders[key], self._placing.pop(key, None)
@@ -152,7 +141,7 @@ class OrderDesk:
             status = SubmitStatus.REJECTED if done.answer is not None else SubmitStatus.REFUSED
             code = done.answer.code if isinstance(done.answer, Rejected) else done.reason.partition(":")[0]
             self.ctx.count(f"orders_rejected_total|{code}")
-        elif order.state is OrderState.UNKNOWN:
+        elif order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.QUARANTINED):
             status, code = SubmitStatus.UNKNOWN, "OUTCOME_UNKNOWN"
         else:
             status, code = SubmitStatus.ACCEPTED, ""
@@ -169,117 +158,3 @@ class OrderDesk:
     def _answer(self, reply_to: ReplyTo | None, outcome: SubmitOutcome) -> None:
         if reply_to is not None:
             self.ctx.reply(reply_to, outcome)
-
-    # -- what the broker says -------------------------------------------------------------------------------
-
-    async def believe(self, statement: BrokerMessage) -> None:
-        """Fold one statement of the broker into its order.
-
-        Raises:
-            InvariantBroken, IllegalTransition: the statement contradicts what must always hold.
-        """
-        await self.ctx.send(self.settings.rails, Observe(statement))
-        if isinstance(statement, Fill):
-            self.book.book(statement)
-            self._cancel_if_wanted(statement.client_order_id)
-            return
-        order = self.book.orders.get(getattr(statement, "client_order_id", ""))
-        if order is None:
-            self.ctx.count("orphan_statements_total")
-            self.ctx.audit("ORPHAN_STATEMENT", f"{type(statement).__name__} for an order we never sent", level="WARN")
-        elif isinstance(statement, Accepted):
-            self.book.exposure.accepted(statement)
-            self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
-            self._cancel_if_wanted(order.client_order_id)
-        elif isinstance(statement, Rejected):
-            await self._end(order, OrderEvent.REJECT, statement.code)
-        elif isinstance(statement, Cancelled):
-            await self._over(order, OrderEvent.CANCEL_ACK, statement.filled)
-        elif isinstance(statement, Expired):
-            await self._over(order, OrderEvent.EXPIRE, statement.filled)
-        elif isinstance(statement, CancelRefused):
-            self._cancel_refused(order, statement.code)
-            if order.live:  # refused because it ended there: the fill we have not heard of is looked for
-                self._ask_about(order)
-
-    async def _end(self, order: Order, event: OrderEvent, reason: str) -> None:
-        """End an order that never worked; where it did work, the contradiction is asked about."""
-        ended = self.book.step(order, event, reason=reason)
-        if ended.state is OrderState.REJECTED:
-            await self._free(ended)
-        elif ended.live:
-            self._ask_about(ended)
-
-    async def _over(self, order: Order, event: OrderEvent, filled_there: Decimal) -> None:
-        """Close an order that the broker calls over; fills that are still missing are asked for."""
-        over = self.book.step(order, event)
-        if filled_there > over.filled:
-            self._ask_about(over)
-        else:
-            await self._free(order)
-
-    async def _free(self, order: Order) -> None:
-        self.book.exposure.release(order.client_order_id)
-        await self.ctx.send(self.settings.rails, OrderClosed(order.client_order_id))
-
-    # -- cancels and questions ------------------------------------------------------------------------------
-
-    def cancel(self, client_order_id: str) -> str:
-        """Start a cancel; return "" where one is on its way now or as soon as it can be, else why not."""
-        order = self.book.orders.get(client_order_id)
-        if order is None:
-            return "UNKNOWN_ORDER"
-        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
-            self._cancel_wanted[client_order_id] = None
-        elif ORDER_TABLE.allows(order.state, OrderEvent.CANCEL_REQUEST):
-            self._cancel_wanted.pop(client_order_id, None)
-            self.book.step(order, OrderEvent.CANCEL_REQUEST)
-            self.ctx.spawn(self._calls.cancel(client_order_id), "cancel")
-        elif order.state is not OrderState.CANCEL_PENDING:
-            return "NOT_OPEN"
-        return ""
-
-    def _cancel_if_wanted(self, key: str) -> None:
-        """Send a cancel that waited for a sign of its order: an ack, or a fill where the ack was lost."""
-        if key in self._cancel_wanted and self.cancel(key):
-            del self._cancel_wanted[key]
-
-    async def cancel_ended(self, done: CancelDone) -> None:
-        """Take the end of a cancel call."""
-        order = self.book.orders[done.client_order_id]
-        if done.answer is not None:
-            await self.believe(done.answer)
-        elif done.outcome is CallOutcome.NOT_PROCESSED:
-            self._cancel_refused(order, done.reason)
-        else:
-            self._ask_about(self.book.step(order, OrderEvent.CANCEL_UNKNOWN))
-
-    def _cancel_refused(self, order: Order, reason: str) -> None:
-        event = OrderEvent.CANCEL_REFUSED_PARTIAL if order.filled else OrderEvent.CANCEL_REFUSED
-        if ORDER_TABLE.allows(order.state, event):  # a cancel we never asked for cannot have been refused
-            self.book.step(order, event, reason=reason)
-
-    def _ask_about(self, order: Order) -> None:
-        key = order.client_order_id
-        if key not in self._asking:
-            self._asking[key] = None
-            self.ctx.spawn(self._calls.settle(key, order.created_ns), "settle")
-
-    async def asked(self, done: QueryDone) -> None:
-        """Take what the broker said about one order, or that it could not be asked."""
-        key = done.client_order_id
-        self._asking.pop(key, None)
-        order = self.book.orders[key]
-        if isinstance(done.answer, BrokerOrder):
-            for statement in statements_of(done.answer):
-                await self.believe(statement)
-            order = self.book.orders[key]
-            if order.state is OrderState.CANCEL_PENDING and done.answer.status is BrokerStatus.OPEN:
-                self._cancel_refused(order, "still open there")
-        elif order.state is not OrderState.UNKNOWN:
-            self.ctx.audit("ORDER_NOT_CONFIRMED", f"asked about {key}: {done.reason or 'not found'}", level="WARN")
-        elif done.answer is not None:
-            self.book.step(order, OrderEvent.NOT_FOUND, reason="not found after the settle time")
-            await self._free(order)
-        else:
-            self.book.step(order, OrderEvent.QUARANTINE, reason=done.reason)

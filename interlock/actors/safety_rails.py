@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from interlock.domain.broker import Accepted, Fill
 from interlock.domain.errors import InvariantBroken
+from interlock.domain.exposure import Exposure
+from interlock.domain.limits import RailLimits
 from interlock.domain.messages import CheckIntent, Observe, OrderClosed, SetGate, Trip, Verdict
-from interlock.domain.rails import Exposure, RailLimits, check_order
+from interlock.domain.rails import check_order
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import Lane, ReplyTo
 
@@ -50,9 +52,10 @@ class SafetyRails(Actor):
 
     async def _check(self, message: CheckIntent) -> None:
         order = message.order
-        refusal = check_order(order, self._limits, self._exposure, gate_open=self._gate_open)
+        now_ns = self.ctx.now_ns()
+        refusal = check_order(order, self._limits, self._exposure, now_ns, gate_open=self._gate_open)
         if refusal is None:
-            self._exposure.reserve(order)
+            self._exposure.reserve(order, now_ns)
             verdict = Verdict(order.client_order_id)
         else:
             verdict = Verdict(order.client_order_id, refusal.code, refusal.reason)

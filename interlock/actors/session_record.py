@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from interlock.domain.errors import StorageError
 from interlock.domain.messages import Trip
 from interlock.domain.preflight import Reject
 from interlock.domain.session_states import SESSION_TABLE, STATUS_OF, SessionEvent, SessionState
@@ -41,6 +42,7 @@ class SessionRecord:
         self._store = store
         self._session_id = session_id
         self._run_id = run_id
+        self._switched_off = ""
 
     def move(self, event: SessionEvent, reason: str) -> bool:
         """Move the session by one event; returns whether that led to another state.
@@ -75,17 +77,26 @@ class SessionRecord:
             self._ctx.count(f"preflight_rejects_total|{reject.code}")
             self._ctx.audit(reject.code, reject.reason, level="ERROR")
         if any(reject.code == "C2_REJECT_RECONCILE" for reject in rejects):
-            self._store.engage_kill_switch("startup_reconcile")
+            self.engage_kill_switch("startup_reconcile")
 
     def trip(self, trip: Trip) -> None:
         """Take down a trip with its evidence; the kill switch is set before anything is said."""
-        self._store.engage_kill_switch(trip.code)
+        self.engage_kill_switch(trip.code)
         self.trips.append(trip.code)
         ctx = self._ctx
         ctx.count("safety_rail_trips_total")
         ctx.emit("TRIP", {"code": trip.code, "message": trip.message, "evidence": trip.evidence})
         ctx.audit("SAFETY_RAIL_TRIPPED", trip.message, {"code": trip.code, **trip.evidence}, "CRITICAL")
         self.alert("ALERT_SAFETY_RAIL_TRIPPED", {"code": trip.code, "trips": len(self.trips)})
+
+    def engage_kill_switch(self, reason: str) -> None:
+        """Set the kill switch; a store that cannot hold it keeps nobody from stopping, and is tried again."""
+        self._switched_off = self._switched_off or reason
+        try:
+            self._store.engage_kill_switch(reason)
+        except StorageError as error:
+            self._ctx.count("kill_switch_failures_total")
+            self._ctx.audit("KILL_SWITCH_NOT_STORED", str(error), {"reason": reason}, "CRITICAL")
 
     def alert(self, name: str, about: dict[str, object]) -> None:
         """Raise an alert."""
@@ -95,6 +106,8 @@ class SessionRecord:
 
     def end(self) -> None:
         """Say how the session ended, and end the run."""
+        if self._switched_off and not self._store.kill_switch():
+            self.engage_kill_switch(self._switched_off)
         view = self.view()
         meta = {"state": view.state, "status": view.status}
         self._ctx.audit("C2_DRYRUN_STOP", f"session ends {view.status}", meta)
@@ -102,7 +115,7 @@ class SessionRecord:
 
     def view(self) -> SessionView:
         """Return how the session stands."""
-        kill_switch = self._store.kill_switch()
+        kill_switch = self._store.kill_switch() or self._switched_off
         status = "FAILED" if self.fail_code else str(STATUS_OF[self.state])
         fail_code = self.fail_code or (self.trips[0] if self.trips else "")
         return SessionView(

@@ -1,8 +1,8 @@
 """The command ``interlock``: its commands, and the one way out of them (DIF-10, NFR-1).
 
-Exit codes: 0 done; 2 findings (a session rejected or failed, a replay that differs, a bad audit line); 1 for all that
-went wrong, with one line on standard error; 130 interrupted. Commands hold no logic: they call the library and show
-what it returns.
+Exit codes: 0 done; 2 findings (a session rejected or failed, a replay that differs, a bad audit line, diffs); 1 for
+all that went wrong, with one line on standard error; 130 interrupted. Commands hold no logic: they call the library
+and show what it returns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from interlock.cli import audit, runs
+from interlock.cli import audit, recon, runs
 from interlock.cli.terminal import complain, say
 from interlock.domain.errors import InterlockError
 from interlock.runtime.run_folder import VERSION
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(runs.dryrun)
 app.command()(runs.replay)
+app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 
 

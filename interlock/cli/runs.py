@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -10,15 +11,20 @@ import typer
 from interlock.cli.summary import summary_table
 from interlock.cli.terminal import complain, logging_to_stderr, progress_bar, say, show
 from interlock.config import load_config
+from interlock.config.scenarios import Scenario, load_scenario, scenario_names
+from interlock.domain.errors import BadInput
 from interlock.dryrun import replay_run, run_dryrun_config
 
 __all__ = ["dryrun", "replay"]
 
 _SEED_MAX = 2**63 - 1
+_COLUMNS = 80
 
 
 def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The session, a YAML file.")],
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="The session, a YAML file.")] = None,
+    scenario: Annotated[str | None, typer.Option(metavar="NAME", help="Play a packaged scenario instead.")] = None,
+    list_scenarios: Annotated[bool, typer.Option("--list-scenarios", help="Name the packaged scenarios.")] = False,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, max=_SEED_MAX, help="Seed, instead of the config's.")
     ] = None,
@@ -39,10 +45,22 @@ def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
     Examples:
       interlock dryrun configs/demo.yaml --seed 7
       interlock dryrun configs/recording.yaml --recording fills.jsonl
+      interlock dryrun --scenario cancel_fill_unknown_order
     """  # noqa: D301 - the escape is Click's mark for lines that stay as they are
-    session: dict[str, Any] = {"seed": seed, "run_id": run_id}
-    overrides = {"session": {key: value for key, value in session.items() if value is not None}}
-    loaded = load_config(config, overrides, live_flag=live_enabled)
+    if list_scenarios:
+        say("\n".join(f"{name}\n    {load_scenario(name).scenario.title}" for name in scenario_names()))
+        return
+    given: dict[str, Any] = {"seed": seed, "run_id": run_id}
+    session = {key: value for key, value in given.items() if value is not None}
+    if (config is None) == (scenario is None):
+        raise BadInput("dryrun", "needs one session to run", "CONFIG or --scenario NAME")
+    if scenario is not None:
+        played = load_scenario(scenario, session, live_flag=live_enabled)
+        loaded = played.loaded
+        if not quiet:
+            say(_told(played.scenario))
+    elif config is not None:
+        loaded = load_config(config, {"session": session}, live_flag=live_enabled)
     with logging_to_stderr(wanted=verbose), progress_bar("dry run", wanted=not (quiet or verbose)) as progress:
         outcome = run_dryrun_config(
             loaded, out=out, replace=replace, recording_path=recording, steps=steps, progress=progress
@@ -53,6 +71,12 @@ def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
         show(summary_table(outcome))
         say(f"artifacts: {outcome.folder}")
     raise typer.Exit(outcome.exit_code)
+
+
+def _told(scenario: Scenario) -> str:
+    """Return what a scenario shows, in lines that a terminal can hold."""
+    texts = (scenario.title + ".", f"Elsewhere: {scenario.elsewhere}", f"Here: {scenario.here}")
+    return "\n".join(fill(text, _COLUMNS, subsequent_indent="  ") for text in texts)
 
 
 def replay(

@@ -13,10 +13,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from interlock.domain.findings import Finding
+from interlock.domain.instants import NS_PER_S
 from interlock.domain.money import decimal_text
-from interlock.domain.reconcile import Finding
 from interlock.dryrun import DryrunOutcome
-from interlock.runtime.clock import NS_PER_S
 from interlock.runtime.redaction import scrub
 
 __all__ = ["summary_table"]

@@ -12,7 +12,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from interlock.domain.broker import FeeCurrency
 from interlock.domain.door_types import Flag, Instant, Seconds, Whole
+from interlock.domain.findings import Severity
 from interlock.domain.intents import Identifier, OrderIntent, Symbol
 from interlock.domain.money import Amount, Price, Quantity, SignedQuantity
 from interlock.mocks.faults import FaultPlan
@@ -71,8 +73,13 @@ class InstrumentConfig(_Section):
     price: Price
     tick_size: Price = Decimal("0.01")
     points: Annotated[tuple[Price, ...], Field(max_length=100_000)] = ()
+    pip_size: Price | None = None
     max_order_quantity: Quantity
     max_order_notional: Quantity
+    max_position: Quantity | None = None
+    """None: a hundred of the largest orders."""
+    collar_pct: Annotated[Amount, Field(gt=0, le=100)] | None = None
+    """How far a limit price may lie from the reference price, in percent; None: no collar."""
     allow_short: Flag = False
 
 
@@ -104,6 +111,7 @@ class BrokerConfig(_Section):
     price_every_s: Annotated[Seconds, Field(gt=0, le=3600)] = 10.0
     timeout_s: Annotated[Seconds, Field(gt=0, le=300)] = 5.0
     fee_bps: Amount = Decimal(0)
+    fee_currency: FeeCurrency = FeeCurrency.QUOTE
     lot: Quantity = Decimal("0.0001")
     book: BookConfig | None = None
     faults: FaultPlan = FaultPlan()
@@ -118,6 +126,12 @@ class RailsConfig(_Section):
     attempts_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] = 600
     cash_buffer: Annotated[Amount, Field(ge=0, le=1)] = Decimal("0.01")
     """Share of a buy's value that is kept free on top of it, for fees and for a market that moves."""
+    daily_loss_cap: Quantity = Decimal(1_000_000)
+    messages_max: Annotated[Whole, Field(ge=1, le=1_000_000)] = 600
+    messages_window_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 60.0
+    repeats_max: Annotated[Whole, Field(ge=1, le=1_000_000)] = 10
+    repeats_window_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 60.0
+    reduce_only: Flag = False
 
 
 class RetryConfig(_Section):
@@ -139,6 +153,18 @@ class SettleConfig(_Section):
     asks_max: Annotated[Whole, Field(ge=1, le=1000)] = 64
 
 
+class EscalationConfig(_Section):
+    """One row of the escalation matrix: for a highest severity and at least so many diffs of it, what to do."""
+
+    severity: Severity
+    at_least: Annotated[Whole, Field(ge=1, le=1_000_000)]
+    now: Annotated[str, Field(max_length=200)]
+    follow_up: Annotated[str, Field(max_length=200)] = ""
+    stop_trading: Flag = False
+    pause_trading: Flag = False
+    incident: Flag = False
+
+
 class ReconcileConfig(_Section):
     """When and how both sides are compared."""
 
@@ -147,6 +173,20 @@ class ReconcileConfig(_Section):
     deadline_s: Annotated[Seconds, Field(ge=1, le=7 * _DAY)] = 900.0
     observe: Flag = False
     """Report findings and stop nothing (recordings)."""
+    repair_wait_s: Annotated[Seconds, Field(ge=0, le=3600)] = 15.0
+    auto_repair: Flag = False
+    """Ask the broker about an order where a finding has that one explanation (REC-9)."""
+    cancel_stale: Flag = False
+    """Cancel an open order past its time to live (REC-8)."""
+    order_ttl_s: Annotated[Seconds, Field(gt=0, le=31 * _DAY)] | None = None
+    close_remainder: Flag = False
+    """After a fill that only the broker had seen: cancel what is left, or let it work on."""
+    stuck_after_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 180.0
+    top_n: Annotated[Whole, Field(ge=1, le=100)] = 10
+    pause_on_warn: Flag = False
+    """Stop as well where the escalation matrix offers a pause (many WARN)."""
+    escalation: Annotated[tuple[EscalationConfig, ...], Field(min_length=1, max_length=50)] | None = None
+    """None: the runbook's matrix. Rows are tried in order; the first that fits counts."""
 
 
 class SinksConfig(_Section):

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from interlock.actors.broker_link import LinkSettings
+from interlock.actors.ending import EndingSettings
 from interlock.actors.orchestrator import SessionSettings
 from interlock.actors.order_calls import SettleSettings
 from interlock.actors.order_desk import DeskSettings
@@ -19,16 +20,20 @@ from interlock.actors.reconciler import ReconcilerSettings
 from interlock.config.model import SessionConfig
 from interlock.domain.broker import PlaceOrder
 from interlock.domain.budget import AttemptLimits
+from interlock.domain.findings import Tolerances
 from interlock.domain.health import HealthLimits
+from interlock.domain.instants import from_datetime, to_ns
+from interlock.domain.limits import RailLimits, SymbolLimits
+from interlock.domain.money import ZERO
 from interlock.domain.preflight import DEFAULT_ALLOWLIST, PreflightFacts
-from interlock.domain.rails import RailLimits, SymbolLimits
+from interlock.domain.recon_report import DEFAULT_ESCALATION, EscalationRow
+from interlock.domain.repair import RepairPolicy
 from interlock.mocks.broker import MarketSettings
 from interlock.mocks.exchange import OpeningBook
 from interlock.mocks.playback import LEAD_NS, script_of
 from interlock.mocks.prices import PricePath
 from interlock.mocks.recording import Recording
 from interlock.mocks.strategy import DayPlan, ScriptStep, StrategySettings
-from interlock.runtime.clock import from_datetime, to_ns
 from interlock.runtime.mailbox import MailboxSizes
 from interlock.runtime.retry import RetryPolicy
 
@@ -70,7 +75,7 @@ class Parts:
         if book is not None:
             cash = cash if book.cash is None else book.cash
             positions = positions if book.positions is None else dict(book.positions)
-        return OpeningBook(cash, positions, self.config.broker.fee_bps)
+        return OpeningBook(cash, positions, self.config.broker.fee_bps, self.config.broker.fee_currency)
 
     def unknown_orders(self) -> tuple[PlaceOrder, ...]:
         """Return the orders that the broker has open and we know nothing of."""
@@ -91,16 +96,37 @@ class Parts:
     def limits(self) -> RailLimits:
         """Return the caps; a recording is capped by its own largest orders."""
         if self.recording is None:
+            rails = self.config.rails
             symbols = {
-                item.symbol: SymbolLimits(item.max_order_quantity, item.max_order_notional, item.allow_short)
+                item.symbol: SymbolLimits(
+                    item.max_order_quantity,
+                    item.max_order_notional,
+                    item.allow_short,
+                    item.max_position,
+                    item.collar_pct,
+                )
                 for item in self.config.instruments
             }
-            return RailLimits(symbols, self.config.rails.max_live_orders, self.config.rails.cash_buffer)
+            return RailLimits(
+                symbols,
+                rails.max_live_orders,
+                cash_buffer=rails.cash_buffer,
+                daily_loss_cap=rails.daily_loss_cap,
+                messages_max=rails.messages_max,
+                messages_window_s=rails.messages_window_s,
+                repeats_max=rails.repeats_max,
+                repeats_window_s=rails.repeats_window_s,
+                reduce_only=rails.reduce_only,
+            )
         orders = self.recording.orders
         quantity = max(order.quantity for order in orders)
         notional = max(order.quantity * order.limit_price for order in orders)
-        caps = SymbolLimits(quantity, notional, allow_short=True)
-        return RailLimits({order.symbol: caps for order in orders}, len(orders))
+        held = max(abs(position) for _, position in self.recording.opening_positions)
+        most = held + sum((order.quantity for order in orders), ZERO)
+        caps = SymbolLimits(quantity, notional, allow_short=True, max_position=most)
+        count = len(orders)
+        symbols = {order.symbol: caps for order in orders}
+        return RailLimits(symbols, count, messages_max=count, repeats_max=count)
 
     def retry_policy(self) -> RetryPolicy:
         """Return how calls are repeated."""
@@ -120,18 +146,29 @@ class Parts:
 
     def reconciler(self) -> ReconcilerSettings:
         """Return the settings of the reconciler."""
-        return ReconcilerSettings(grace_s=self.config.reconcile.grace_s, observe=self.observe)
+        section, config = self.config.session, self.config.reconcile
+        pips = {item.symbol: item.pip_size for item in self.config.instruments if item.pip_size is not None}
+        matrix = tuple(EscalationRow(**row.model_dump()) for row in config.escalation or ())
+        return ReconcilerSettings(
+            section.session_id,
+            section.strategy_id,
+            grace_s=config.grace_s,
+            repair_wait_s=config.repair_wait_s,
+            observe=self.observe,
+            top_n=config.top_n,
+            tolerances=Tolerances(pip_sizes=pips, stuck_after_s=config.stuck_after_s, order_ttl_s=config.order_ttl_s),
+            policy=RepairPolicy(config.auto_repair, config.cancel_stale, config.close_remainder),
+            escalation=DEFAULT_ESCALATION if config.escalation is None else matrix,
+            pause_on_warn=config.pause_on_warn,
+        )
 
     def desk(self) -> DeskSettings:
         """Return the settings of the order desk."""
-        cash, positions = self.opening()
         return DeskSettings(
             strategy_id=self.config.session.strategy_id,
             venue=self.config.broker.venue,
             account=self.config.broker.sub_ledger,
             limits=self.limits(),
-            opening_cash=cash,
-            opening_positions=positions,
             in_flight_max=self.config.rails.in_flight_max,
         )
 
@@ -155,14 +192,18 @@ class Parts:
             session_id=section.session_id,
             facts=facts,
             health=HealthLimits(reconcile.deadline_s, section.heartbeat_timeout_s),
+            ending=EndingSettings(
+                drain_every_s=section.drain_every_s,
+                drains_max=section.drains_max,
+                last_word_s=reconcile.deadline_s,
+                cancel_on_stop=section.cancel_on_stop,
+                observe=self.observe,
+                strategy="strategy",
+            ),
             duration_s=section.duration_s,
             reconcile_every_s=reconcile.every_s,
             check_every_s=section.check_every_s,
-            drain_every_s=section.drain_every_s,
-            drains_max=section.drains_max,
-            cancel_on_stop=section.cancel_on_stop,
             observe=self.observe,
-            strategy="strategy",
         )
 
     def market(self) -> MarketSettings:

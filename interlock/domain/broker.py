@@ -27,6 +27,7 @@ __all__ = [
     "CancelRefused",
     "Cancelled",
     "Expired",
+    "FeeCurrency",
     "Fill",
     "GetSnapshot",
     "OrderNotFound",
@@ -34,9 +35,11 @@ __all__ = [
     "PositionClaim",
     "PositionLine",
     "QueryOrder",
+    "Reconnected",
     "Rejected",
     "Throttled",
     "Unavailable",
+    "Unreadable",
     "statements_of",
 ]
 
@@ -115,6 +118,13 @@ class Rejected(BrokerMessage):
     reason: BrokerText = ""
 
 
+class FeeCurrency(StrEnum):
+    """What a fee is taken in: cash, or the very thing that was bought or sold."""
+
+    QUOTE = "QUOTE"
+    BASE = "BASE"
+
+
 class Fill(BrokerMessage):
     """One execution. ``fill_id`` is the broker's; ``cursor`` its place in the account's sequence of fills."""
 
@@ -127,6 +137,7 @@ class Fill(BrokerMessage):
     quantity: Quantity
     price: Price
     fee: Amount
+    fee_currency: FeeCurrency = FeeCurrency.QUOTE
     ts_ns: int
     cursor: int
 
@@ -190,6 +201,20 @@ class Unavailable(BrokerMessage):
 
     SCHEMA: ClassVar[str] = "Unavailable/1"
     reason: BrokerText = ""
+
+
+class Reconnected(BrokerMessage):
+    """The link to the broker is back after it was lost: what was told meanwhile did not reach us."""
+
+    SCHEMA: ClassVar[str] = "Reconnected/1"
+    reason: BrokerText = ""
+
+
+class Unreadable(BrokerMessage):
+    """Something came that is no statement of any kind; ``text`` is a redacted piece of it for the record."""
+
+    SCHEMA: ClassVar[str] = "Unreadable/1"
+    text: BrokerText = ""
 
 
 class PositionClaim(BrokerMessage):

@@ -7,11 +7,12 @@ position around closes the old one at its price and opens the rest at the same p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 
-from interlock.domain.broker import Fill
+from interlock.domain.broker import FeeCurrency, Fill
 from interlock.domain.errors import InvariantBroken
 from interlock.domain.intents import Side
 from interlock.domain.money import ZERO, decimal_text
@@ -60,6 +61,8 @@ class FillBook:
     def __init__(self) -> None:
         self._fills: dict[str, Fill] = {}
         self._order: list[Fill] = []
+        self.cursor = 0
+        """The highest place in the broker's own sequence of fills that was seen."""
 
     def repeats(self, fill: Fill) -> bool:
         """Return whether this very fill is known already.
@@ -87,6 +90,7 @@ class FillBook:
         """Take a fill in that ``repeats`` called new."""
         self._fills[fill.fill_id] = fill
         self._order.append(fill)
+        self.cursor = max(self.cursor, fill.cursor)
 
     def since(self, index: int) -> tuple[Fill, ...]:
         """Return the fills from ``index`` on, in the order of their arrival."""
@@ -102,6 +106,9 @@ class AccountLedger:
     def __init__(self, cash: Decimal | None, positions: dict[str, Decimal] | None = None) -> None:
         self.cash = cash
         self.fees = ZERO
+        """All fees, in the quote currency; those taken in the base currency at the price of their fill."""
+        self.result = ZERO
+        """Realised result of all positions, less fees. Closing a position of unknown entry price realises nothing."""
         self._positions: dict[str, Position] = {
             symbol: Position(symbol, quantity) for symbol, quantity in sorted((positions or {}).items())
         }
@@ -116,8 +123,53 @@ class AccountLedger:
 
     def book(self, fill: Fill) -> None:
         """Book one fill that was admitted before."""
-        before = self.position(fill.symbol)
-        self._positions[fill.symbol] = apply_to_position(before, fill.side, fill.quantity, fill.price)
-        self.fees += fill.fee
+        self._move(fill.symbol, fill.side, fill.quantity, fill.price)
+        self._charge(fill)
+
+    def book_transaction(self, fills: Sequence[Fill]) -> None:
+        """Book fills of one symbol that belong together: where the account traded with itself, only the net counts.
+
+        Raises:
+            InvariantBroken: ``mixed_transaction``: the fills are of several symbols.
+        """
+        symbols = list(dict.fromkeys(fill.symbol for fill in fills))
+        if len(symbols) > 1:
+            code = "mixed_transaction"
+            raise InvariantBroken(code, "a transaction has one symbol", {"symbols": symbols})
+        net = sum((signed(fill.side, fill.quantity) for fill in fills), ZERO)
+        side = Side.BUY if net > 0 else Side.SELL
+        same = [fill for fill in fills if fill.side is side]
+        if net:
+            size = sum((fill.quantity for fill in same), ZERO)
+            value = sum((fill.quantity * fill.price for fill in same), ZERO)
+            self._move(same[0].symbol, side, abs(net), value / size, value=self._value_of(fills))
+        for fill in fills:
+            self._charge(fill)
+
+    @staticmethod
+    def _value_of(fills: Sequence[Fill]) -> Decimal:
+        return sum((signed(fill.side, fill.quantity) * fill.price for fill in fills), ZERO)
+
+    def _move(
+        self, symbol: str, side: Side, quantity: Decimal, price: Decimal, *, value: Decimal | None = None
+    ) -> None:
+        before = self.position(symbol)
+        after = self._positions[symbol] = apply_to_position(before, side, quantity, price)
+        self.result += after.realised - before.realised
         if self.cash is not None:
-            self.cash -= signed(fill.side, fill.quantity) * fill.price + fill.fee
+            self.cash -= signed(side, quantity) * price if value is None else value
+
+    def _charge(self, fill: Fill) -> None:
+        """Take a fee from the cash, or, where the venue takes it in the base currency, from the position."""
+        if fill.fee_currency is FeeCurrency.BASE:
+            held = self.position(fill.symbol)
+            left = held.quantity - fill.fee
+            average = held.average_price if left else None
+            self._positions[fill.symbol] = msgspec.structs.replace(held, quantity=left, average_price=average)
+            self.fees += fill.fee * fill.price
+            self.result -= fill.fee * fill.price
+            return
+        self.fees += fill.fee
+        self.result -= fill.fee
+        if self.cash is not None:
+            self.cash -= fill.fee

@@ -23,6 +23,7 @@ from interlock.domain.broker import (
 from interlock.domain.intents import OrderIntent
 from interlock.domain.orders import Order
 from interlock.domain.reconcile import ReconcileReport
+from interlock.domain.repair import PlannedAction
 
 __all__ = [
     "CallOutcome",
@@ -38,6 +39,7 @@ __all__ = [
     "QueryDone",
     "ReconcileDone",
     "ReconcileNow",
+    "RepairNow",
     "RequestReconcile",
     "SessionEnded",
     "SessionStarted",
@@ -239,6 +241,13 @@ class ObservePosition(Message, frozen=True, tag="ObservePosition/1"):
     internal: Decimal
 
 
+class RepairNow(Message, frozen=True, tag="RepairNow/1"):
+    """Do what a reconcile has planned and may do. Asked; the answer is how many actions are under way."""
+
+    reconcile_id: str
+    actions: tuple[PlannedAction, ...]
+
+
 class GetLocalView(Message, frozen=True, tag="GetLocalView/1"):
     """What do we believe? Live orders, the named ones, and fills from an index on. Asked."""
 
@@ -247,6 +256,7 @@ class GetLocalView(Message, frozen=True, tag="GetLocalView/1"):
 
 
 class ReconcileDone(Message, frozen=True, tag="ReconcileDone/1"):
-    """The report of one reconcile."""
+    """The report of one reconcile, and whether the escalation matrix says to stop trading."""
 
     report: ReconcileReport
+    stop_trading: bool = False

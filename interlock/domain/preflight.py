@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from interlock.domain.reconcile import ReconcileReport, ReconcileResult, Severity
+from interlock.domain.findings import Severity
+from interlock.domain.reconcile import ReconcileReport, ReconcileResult
 
 __all__ = ["DEFAULT_ALLOWLIST", "LIVE_CODES", "PreflightFacts", "Reject", "preflight"]
 
@@ -57,6 +58,8 @@ class PreflightFacts(msgspec.Struct, frozen=True):
     audit_sink_error: str = ""
     retry_error: str = ""
     store_error: str = ""
+    kill_switch: str = ""
+    """Why the kill switch was set before this session began, or ""."""
     startup: ReconcileReport | None = None
 
 
@@ -65,6 +68,9 @@ def preflight(facts: PreflightFacts) -> tuple[Reject, ...]:
     rejects = [*_live(facts), *_names(facts), *_allowlist(facts)]
     if not facts.broker_is_mock:
         rejects.append(Reject("C2_REJECT_BROKER_NOT_MOCK", "the broker is not a mock; only a mock may take orders"))
+    if facts.kill_switch:
+        reason = f"the kill switch is set ({facts.kill_switch}); only a recorded operator reset releases it"
+        rejects.append(Reject("C2_REJECT_KILL_SWITCH", reason))
     for code, error in (
         ("C2_REJECT_AUDIT_SINK", facts.audit_sink_error),
         ("C2_REJECT_RETRY_CONFIG", facts.retry_error),

@@ -1,8 +1,8 @@
-"""The safety rails as pure decisions: may this order leave, and does what happened keep every invariant.
+"""The safety rails as pure decisions: may this order leave, may this cancel leave.
 
 ``check_order`` is called twice for each order, by the rails actor and in the last line before the send, so that
-a stalled actor cannot be bypassed. It fails closed: a limit or a price that is missing is a no. ``Exposure`` is
-the book behind it; the rails and the order desk keep one each and never see the other's.
+a stalled actor cannot be bypassed. It fails closed: a limit or a price that is missing is a no. The rails are a
+literal table at the end; each row is a code and a function that says why not.
 """
 
 from __future__ import annotations
@@ -13,31 +13,14 @@ from typing import Final
 
 import msgspec
 
-from interlock.domain.broker import Accepted, Fill
-from interlock.domain.errors import InvariantBroken
+from interlock.domain.exposure import Exposure, price_with_buffer, repeat_key
 from interlock.domain.intents import Side
-from interlock.domain.ledgers import AccountLedger, FillBook
+from interlock.domain.ledgers import signed
+from interlock.domain.limits import RailLimits, SymbolLimits
 from interlock.domain.money import ZERO, decimal_text
 from interlock.domain.orders import Order
 
-__all__ = ["Exposure", "RailLimits", "Refusal", "SymbolLimits", "check_order"]
-
-
-class SymbolLimits(msgspec.Struct, frozen=True):
-    """The caps of one instrument. There is no "unlimited": a missing instrument is not traded."""
-
-    max_order_quantity: Decimal
-    max_order_notional: Decimal
-    allow_short: bool = False
-
-
-class RailLimits(msgspec.Struct, frozen=True):
-    """The caps of a session, by symbol."""
-
-    symbols: dict[str, SymbolLimits]
-    max_live_orders: int
-    cash_buffer: Decimal = ZERO
-    """Share of a buy's value that is kept free on top of it, for fees and for a market that moves."""
+__all__ = ["RAIL_CODES", "Refusal", "check_cancel", "check_order"]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -47,202 +30,154 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
 
 
-class _Reserved:
-    """What one live order may still do to the account."""
+class _Case(msgspec.Struct, frozen=True):
+    """What a rail looks at."""
 
-    __slots__ = ("broker_order_id", "filled", "order", "price")
-
-    def __init__(self, order: Order, price: Decimal) -> None:
-        self.order = order
-        self.price = price
-        self.filled = ZERO
-        self.broker_order_id: str | None = None
-
-
-class Exposure:
-    """Positions, cash and what live orders may still add to them; raises when an invariant breaks."""
-
-    def __init__(self, limits: RailLimits, cash: Decimal | None, positions: dict[str, Decimal]) -> None:
-        self.limits = limits
-        self.ledger = AccountLedger(cash, positions)
-        self.fills = FillBook()
-        self.reserved_cash = ZERO
-        self._open_sells: dict[str, Decimal] = {}
-        self._live: dict[str, _Reserved] = {}
-        self._ended: dict[str, _Reserved] = {}
+    order: Order
+    caps: SymbolLimits
+    limits: RailLimits
+    exposure: Exposure
+    now_ns: int
 
     @property
-    def live_orders(self) -> int:
-        """Return how many orders hold a reservation."""
-        return len(self._live)
+    def held(self) -> Decimal:
+        """Return the position in the order's symbol."""
+        return self.exposure.ledger.position(self.order.symbol).quantity
 
-    def open_sells(self, symbol: str) -> Decimal:
-        """Return what live sell orders may still take out of the position."""
-        return self._open_sells.get(symbol, ZERO)
+    @property
+    def value(self) -> Decimal:
+        """Return the order's notional at its limit, or at its reference price."""
+        return self.order.quantity * (self.order.limit_price or self.order.reference_price or ZERO)
 
-    def holds(self, client_order_id: str) -> bool:
-        """Return whether the order has been reserved, now or before."""
-        return client_order_id in self._live or client_order_id in self._ended
-
-    def reserve(self, order: Order) -> None:
-        """Count an order as fully open from before it is sent until it is known to be over.
-
-        Raises:
-            InvariantBroken: ``duplicate_order``: the key was live or used before.
-        """
-        key = order.client_order_id
-        if key in self._live or key in self._ended:
-            code = "duplicate_order"
-            raise InvariantBroken(code, "a second order under one key", {"client_order_id": key})
-        held = self._live[key] = _Reserved(order, _price_with_buffer(order, self.limits))
-        self._hold(held, order.quantity)
-
-    def release(self, client_order_id: str) -> None:
-        """Free what is left of an order's reservation; a second time changes nothing."""
-        held = self._live.pop(client_order_id, None)
-        if held is not None:
-            self._hold(held, held.filled - held.order.quantity)
-            self._ended[client_order_id] = held
-
-    def accepted(self, statement: Accepted) -> None:
-        """Take note of the broker's id of an order.
-
-        Raises:
-            InvariantBroken: ``two_broker_orders``: one key, two orders there.
-        """
-        held = self._held(statement.client_order_id)
-        if held is None:
-            return
-        if held.broker_order_id not in (None, statement.broker_order_id):
-            evidence = {
-                "client_order_id": statement.client_order_id,
-                "broker_order_ids": [held.broker_order_id, statement.broker_order_id],
-            }
-            code = "two_broker_orders"
-            raise InvariantBroken(code, "one client order id has two orders at the broker", evidence)
-        held.broker_order_id = statement.broker_order_id
-
-    def book(self, fill: Fill) -> bool:
-        """Book one fill; False where it is a repetition, which changes nothing.
-
-        Raises:
-            InvariantBroken: ``fill_conflict``, ``unknown_order_fill``, ``fill_mismatch``, ``overfill``,
-                ``short_position`` or ``negative_cash``.
-        """
-        if self.fills.repeats(fill):
-            return False
-        held = self._held(fill.client_order_id)
-        evidence: dict[str, object] = {
-            "client_order_id": fill.client_order_id,
-            "fill_id": fill.fill_id,
-            "quantity": decimal_text(fill.quantity),
-        }
-        if held is None:
-            code = "unknown_order_fill"
-            raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
-        if fill.symbol != held.order.symbol or fill.side is not held.order.side:
-            code = "fill_mismatch"
-            raise InvariantBroken(code, "a fill names another symbol or side than its order", evidence)
-        if held.filled + fill.quantity > held.order.quantity:
-            code = "overfill"
-            raise InvariantBroken(code, "filled above ordered", {**evidence, "filled": decimal_text(held.filled)})
-        self.fills.remember(fill)
-        held.filled += fill.quantity
-        if fill.client_order_id in self._live:
-            self._hold(held, -fill.quantity)
-            if held.filled == held.order.quantity:
-                self.release(fill.client_order_id)
-        self.ledger.book(fill)
-        self._hold_invariants(fill, evidence)
-        return True
-
-    def _hold_invariants(self, fill: Fill, evidence: dict[str, object]) -> None:
-        cash = self.ledger.cash
-        if cash is not None and cash < 0:
-            code = "negative_cash"
-            raise InvariantBroken(code, "the account's cash is below zero", {**evidence, "cash": decimal_text(cash)})
-        limits = self.limits.symbols.get(fill.symbol)
-        position = self.ledger.position(fill.symbol).quantity
-        if position < 0 and fill.side is Side.SELL and not (limits is not None and limits.allow_short):
-            code = "short_position"
-            evidence = {**evidence, "symbol": fill.symbol, "position": decimal_text(position)}
-            raise InvariantBroken(code, "short in an instrument that allows no shorts", evidence)
-
-    def _held(self, client_order_id: str) -> _Reserved | None:
-        return self._live.get(client_order_id) or self._ended.get(client_order_id)
-
-    def _hold(self, held: _Reserved, quantity: Decimal) -> None:
-        order = held.order
-        if order.side is Side.BUY:
-            self.reserved_cash += quantity * held.price
-        else:
-            self._open_sells[order.symbol] = self.open_sells(order.symbol) + quantity
+    @property
+    def reduces(self) -> bool:
+        """Return whether the order, with all live ones of its side, can only make the position smaller."""
+        order, held = self.order, self.held
+        total = self.exposure.open_quantity(order.symbol, order.side) + order.quantity
+        return held * signed(order.side, order.quantity) < 0 and total <= abs(held)
 
 
-def check_order(order: Order, limits: RailLimits, exposure: Exposure, *, gate_open: bool) -> Refusal | None:
+def check_order(
+    order: Order, limits: RailLimits, exposure: Exposure, now_ns: int, *, gate_open: bool
+) -> Refusal | None:
     """Return why ``order`` may not leave, or None where it may. The order itself is not reserved yet."""
     if not gate_open:
         return Refusal("RAIL_GATE_CLOSED", "the session is not trading: before preflight, stopping, or tripped")
     caps = limits.symbols.get(order.symbol)
     if caps is None:
         return Refusal("RAIL_SYMBOL_NOT_ALLOWED", f"{order.symbol} has no limits in the config")
-    if exposure.live_orders >= limits.max_live_orders:
-        return Refusal("RAIL_LIVE_ORDERS", f"{exposure.live_orders} live orders are as many as the cap allows")
+    case = _Case(order, caps, limits, exposure, now_ns)
     for code, rail in _RAILS.items():
-        reason = rail(order, caps, exposure)
+        reason = rail(case)
         if reason:
             return Refusal(code, reason)
     return None
 
 
-def _quantity(order: Order, caps: SymbolLimits, _: Exposure) -> str:
-    above = order.quantity > caps.max_order_quantity
-    return f"{order.quantity} is above the cap {caps.max_order_quantity}" if above else ""
+def check_cancel(limits: RailLimits, exposure: Exposure, now_ns: int) -> Refusal | None:
+    """Return why a cancel may not leave now: cancels count as messages too."""
+    if exposure.messages.count(now_ns) < limits.messages_max:
+        return None
+    return Refusal("RAIL_MESSAGE_RATE", f"{limits.messages_max} messages in {limits.messages_window_s} s are the cap")
 
 
-def _price(order: Order, _: SymbolLimits, __: Exposure) -> str:
-    known = order.limit_price is not None or order.reference_price is not None
+def _live_orders(case: _Case) -> str:
+    full = case.exposure.live_orders >= case.limits.max_live_orders
+    return f"{case.exposure.live_orders} live orders are as many as the cap allows" if full else ""
+
+
+def _message_rate(case: _Case) -> str:
+    refusal = check_cancel(case.limits, case.exposure, case.now_ns)
+    return "" if refusal is None else refusal.reason
+
+
+def _repeated(case: _Case) -> str:
+    limits = case.limits
+    if case.exposure.tried.count(repeat_key(case.order), case.now_ns) < limits.repeats_max:
+        return ""
+    return f"the same order was tried {limits.repeats_max} times in {limits.repeats_window_s} s"
+
+
+def _quantity(case: _Case) -> str:
+    cap = case.caps.max_order_quantity
+    return f"{case.order.quantity} is above the cap {cap}" if case.order.quantity > cap else ""
+
+
+def _price(case: _Case) -> str:
+    known = case.order.limit_price is not None or case.order.reference_price is not None
     return "" if known else "a market order without a reference price cannot be valued"
 
 
-def _notional(order: Order, caps: SymbolLimits, _: Exposure) -> str:
-    notional = _value(order)
-    above = notional > caps.max_order_notional
-    return f"{decimal_text(notional)} is above the cap {caps.max_order_notional}" if above else ""
+def _notional(case: _Case) -> str:
+    cap = case.caps.max_order_notional
+    return f"{decimal_text(case.value)} is above the cap {cap}" if case.value > cap else ""
 
 
-def _cash(order: Order, _: SymbolLimits, exposure: Exposure) -> str:
-    cash = exposure.ledger.cash
-    cost = _cost(order, exposure.limits)
-    if order.side is not Side.BUY or cash is None or cash - exposure.reserved_cash >= cost:
+def _collar(case: _Case) -> str:
+    collar, limit, reference = case.caps.collar_pct, case.order.limit_price, case.order.reference_price
+    if collar is None or limit is None:
+        return ""
+    if reference is None:
+        return "a price collar needs a reference price"
+    off = abs(limit - reference) * 100
+    return f"{limit} is more than {collar} % away from {reference}" if off > collar * reference else ""
+
+
+def _reduce_only(case: _Case) -> str:
+    if not case.limits.reduce_only or case.reduces:
+        return ""
+    return f"only orders that reduce the position of {decimal_text(case.held)} may leave"
+
+
+def _daily_loss(case: _Case) -> str:
+    loss = case.exposure.loss_of_day(case.now_ns)
+    if loss < case.limits.daily_loss_cap or case.reduces:
+        return ""
+    return f"today's loss of {decimal_text(loss)} has reached the cap {case.limits.daily_loss_cap}"
+
+
+def _position(case: _Case) -> str:
+    order, cap = case.order, case.caps.position_cap
+    total = case.exposure.open_quantity(order.symbol, order.side) + order.quantity
+    after = case.held + signed(order.side, total)
+    if abs(after) <= cap or case.reduces:
+        return ""
+    return f"a position of {decimal_text(after)} would be above the cap {cap}"
+
+
+def _cash(case: _Case) -> str:
+    order, cash = case.order, case.exposure.ledger.cash
+    if order.side is not Side.BUY or cash is None:
+        return ""
+    cost = order.quantity * price_with_buffer(order, case.limits)
+    if cash - case.exposure.reserved_cash >= cost:
         return ""
     return f"{decimal_text(cost)} with its buffer is more than the free part of {decimal_text(cash)}"
 
 
-def _short(order: Order, caps: SymbolLimits, exposure: Exposure) -> str:
-    if order.side is not Side.SELL or caps.allow_short:
+def _short(case: _Case) -> str:
+    order = case.order
+    if order.side is not Side.SELL or case.caps.allow_short:
         return ""
-    free = exposure.ledger.position(order.symbol).quantity - exposure.open_sells(order.symbol)
+    free = case.held - case.exposure.open_quantity(order.symbol, Side.SELL)
     return "" if free >= order.quantity else f"selling {order.quantity} of {decimal_text(free)} free would go short"
 
 
-def _value(order: Order) -> Decimal:
-    return order.quantity * (order.limit_price or order.reference_price or ZERO)
-
-
-def _cost(order: Order, limits: RailLimits) -> Decimal:
-    return order.quantity * _price_with_buffer(order, limits)
-
-
-def _price_with_buffer(order: Order, limits: RailLimits) -> Decimal:
-    return (order.limit_price or order.reference_price or ZERO) * (1 + limits.cash_buffer)
-
-
-_RAILS: Final[dict[str, Callable[[Order, SymbolLimits, Exposure], str]]] = {
+_RAILS: Final[dict[str, Callable[[_Case], str]]] = {
+    "RAIL_LIVE_ORDERS": _live_orders,
+    "RAIL_MESSAGE_RATE": _message_rate,
+    "RAIL_REPEATED_ORDER": _repeated,
     "RAIL_ORDER_QUANTITY": _quantity,
     "RAIL_NO_PRICE": _price,
     "RAIL_ORDER_NOTIONAL": _notional,
+    "RAIL_PRICE_COLLAR": _collar,
+    "RAIL_REDUCE_ONLY": _reduce_only,
+    "RAIL_DAILY_LOSS": _daily_loss,
+    "RAIL_POSITION": _position,
     "RAIL_CASH": _cash,
     "RAIL_SHORT": _short,
 }
 """The rails of one order, in the order in which they are asked; each returns why not, or ""."""
+
+RAIL_CODES: Final = ("RAIL_GATE_CLOSED", "RAIL_SYMBOL_NOT_ALLOWED", *_RAILS)
+"""Every code with which a rail refuses."""

@@ -1,8 +1,9 @@
 """Reconciliation as pure functions: what we believe against what the broker says.
 
-``compare`` gives findings in an order that never changes: positions by symbol, then cash, orders, fills by id.
-``survivors`` is the second look: only what both looks found, by the same amount, is a divergence; a message in
-flight is not. Nothing here knows how the two sides were obtained, and silence is not a snapshot.
+``compare`` gives findings in an order that never changes: positions by symbol, then cash, orders by key, fills by
+id. ``survivors`` is the second look: only what both looks found, by the same amount, is a divergence; a message in
+flight is not. Nothing here knows how the two sides were obtained, and silence is not a snapshot; a snapshot that is
+older than what we have seen already (``is_stale``) is not compared at all.
 """
 
 from __future__ import annotations
@@ -14,84 +15,48 @@ from typing import Final
 
 import msgspec
 
-from interlock.domain.broker import BrokerOrder, BrokerSnapshot, Fill
+from interlock.domain.broker import BrokerSnapshot, Fill, PositionLine
+from interlock.domain.explanations import explained, one_sided
+from interlock.domain.findings import (
+    DiffType,
+    Finding,
+    FindingKind,
+    Severity,
+    Tolerances,
+    cash_severity,
+    drift_pct,
+    drift_severity,
+    severity_of,
+    worst,
+)
 from interlock.domain.ledgers import Position
 from interlock.domain.money import ZERO, decimal_text
-from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
+from interlock.domain.recon_orders import order_findings
 
 __all__ = [
-    "DiffType",
-    "Finding",
-    "FindingKind",
     "LocalView",
     "ReconcileReport",
     "ReconcileResult",
-    "Severity",
-    "cash_severity",
+    "Repair",
     "compare",
-    "drift_pct",
-    "drift_severity",
+    "is_stale",
     "position_finding",
     "survivors",
 ]
 
 
-class Severity(StrEnum):
-    """How bad, from the least on."""
+class LocalView(msgspec.Struct, frozen=True, tag_field="schema", tag="LocalView/2"):
+    """What we believe at one instant: live orders and those asked for, fills from an index on, the ledgers.
 
-    INFO = "INFO"
-    WARN = "WARN"
-    FAIL = "FAIL"
-    CRITICAL = "CRITICAL"
-
-
-class DiffType(StrEnum):
-    """What kind of thing differs."""
-
-    POSITION = "POSITION"
-    CASH = "CASH"
-    ORDER = "ORDER"
-    FILL = "FILL"
-
-
-class FindingKind(StrEnum):
-    """The findings, in the words of the runbooks."""
-
-    POSITION_DRIFT = "position_drift"
-    CASH_MISMATCH = "cash_mismatch"
-    STALE_LOCAL_ORDER = "stale_local_order"
-    ORPHAN_BROKER_ORDER = "orphan_broker_order"
-    STATUS_MISMATCH = "status_mismatch"
-    PARTIAL_FILL_MISMATCH = "partial_fill_mismatch"
-    CANCEL_RACE = "cancel_race"
-    FILL_MISSING_LOCALLY = "fill_missing_locally"
-    FILL_ORPHANED = "fill_orphaned"
-    FILL_CONFLICTING = "fill_conflicting"
-
-
-class Finding(msgspec.Struct, frozen=True, tag_field="schema", tag="Finding/1"):
-    """One difference: what we have, what they have, and how far apart it is (internal less external)."""
-
-    kind: FindingKind
-    diff_type: DiffType
-    severity: Severity
-    subject: str
-    internal: str
-    external: str
-    description: str
-    delta: Decimal | None = None
-    drift_pct: Decimal | None = None
-    client_order_id: str | None = None
-
-
-class LocalView(msgspec.Struct, frozen=True, tag_field="schema", tag="LocalView/1"):
-    """What we believe at one instant: live orders and those asked for, fills from an index on, the ledgers."""
+    ``fills_known`` counts all fills, ``cursor`` is the highest place in the broker's own sequence that we have seen.
+    """
 
     as_of_ns: int
     orders: tuple[Order, ...]
     fills: tuple[Fill, ...]
     fills_known: int
+    cursor: int
     positions: tuple[Position, ...]
     cash: Decimal | None
 
@@ -104,8 +69,16 @@ class ReconcileResult(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class ReconcileReport(msgspec.Struct, frozen=True, tag_field="schema", tag="ReconcileReport/1"):
-    """One reconcile: what was looked at, what was found, and how many first-look findings did not last."""
+class Repair(msgspec.Struct, frozen=True, tag_field="schema", tag="Repair/1"):
+    """A finding that was repaired: what was done, and what we believed before and after."""
+
+    finding: Finding
+    action: str
+    after: str
+
+
+class ReconcileReport(msgspec.Struct, frozen=True, tag_field="schema", tag="ReconcileReport/2"):
+    """One reconcile: what was looked at, what was found and stayed, what was repaired, what did not last."""
 
     reconcile_id: str
     reason: str
@@ -113,72 +86,32 @@ class ReconcileReport(msgspec.Struct, frozen=True, tag_field="schema", tag="Reco
     finished_ns: int
     result: ReconcileResult
     findings: tuple[Finding, ...] = ()
+    repairs: tuple[Repair, ...] = ()
     dismissed: int = 0
     orders_compared: int = 0
     fills_compared: int = 0
+    open_there: tuple[str, ...] = ()
+    """The keys of all orders that the broker held open at the last look."""
     detail: str = ""
 
     @property
     def worst(self) -> Severity | None:
         """Return the highest severity found."""
-        ranks = list(Severity)
-        return max((finding.severity for finding in self.findings), key=ranks.index, default=None)
+        return worst(self.findings)
 
 
-_DRIFT_WARN_PCT: Final = Decimal("0.1")
-_DRIFT_FAIL_PCT: Final = Decimal(1)
-_CASH_FAIL_DELTA: Final = Decimal(1)
-_CASH_FAIL_PCT: Final = Decimal("0.5")
-_HUNDRED: Final = Decimal(100)
+def is_stale(local: LocalView, broker: BrokerSnapshot) -> bool:
+    """Return whether the snapshot is older than events we have seen already (FLT-7)."""
+    return broker.cursor < local.cursor
 
 
-def drift_pct(internal: Decimal, external: Decimal) -> Decimal:
-    """Return the drift in percent of internal; of external where internal is 0 (so 100)."""
-    if internal == external:
-        return ZERO
-    base = abs(internal) or abs(external)
-    return abs(internal - external) / base * _HUNDRED
-
-
-def drift_severity(pct: Decimal) -> Severity:
-    """Return the severity of a drift: WARN from 0.1 % to 1 %, both included (DIF-2)."""
-    if pct > _DRIFT_FAIL_PCT:
-        return Severity.FAIL
-    return Severity.WARN if pct >= _DRIFT_WARN_PCT else Severity.INFO
-
-
-def cash_severity(internal: Decimal, external: Decimal) -> Severity:
-    """Return the severity of a cash difference: FAIL above 1 unit or above 0.5 %, either is enough (DIF-3)."""
-    delta = abs(internal - external)
-    failed = delta > _CASH_FAIL_DELTA or drift_pct(internal, external) > _CASH_FAIL_PCT
-    return Severity.FAIL if failed else Severity.INFO
-
-
-def position_finding(symbol: str, internal: Decimal, external: Decimal) -> Finding | None:
-    """Return the difference of one position, or None where both agree."""
-    if internal == external:
-        return None
-    pct = drift_pct(internal, external)
-    ours, theirs = decimal_text(internal), decimal_text(external)
-    return Finding(
-        FindingKind.POSITION_DRIFT,
-        DiffType.POSITION,
-        drift_severity(pct),
-        symbol,
-        ours,
-        theirs,
-        f"position {symbol}: we hold {ours}, the broker says {theirs}",
-        delta=internal - external,
-        drift_pct=pct,
-    )
-
-
-def compare(local: LocalView, broker: BrokerSnapshot) -> tuple[Finding, ...]:
+def compare(local: LocalView, broker: BrokerSnapshot, tolerances: Tolerances, now_ns: int) -> tuple[Finding, ...]:
     """Return every difference between the two sides, in fixed order."""
+    fills = one_sided(local.fills, broker.fills)
     return (
-        *_positions(local.positions, broker),
-        *_cash(local.cash, broker.cash),
-        *_orders(local.orders, broker.open_orders),
+        *(explained(finding, fills) for finding in _positions(local.positions, broker.positions, tolerances)),
+        *(explained(finding, fills) for finding in _cash(local.cash, broker.cash, tolerances)),
+        *order_findings(local.orders, broker.open_orders, tolerances, now_ns),
         *_fills(local.fills, broker.fills),
     )
 
@@ -186,29 +119,83 @@ def compare(local: LocalView, broker: BrokerSnapshot) -> tuple[Finding, ...]:
 def survivors(first: Iterable[Finding], second: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings of the second look that the first look had as well, by the same amount.
 
-    What both sides hold may have moved in between; a real divergence keeps its distance.
+    What both sides hold may have moved in between; a real divergence keeps its distance, and an order that is stuck
+    at one has not moved on.
     """
     before = {_identity(finding) for finding in first}
     return tuple(finding for finding in second if _identity(finding) in before)
 
 
 def _identity(finding: Finding) -> tuple[object, ...]:
-    if finding.delta is not None:
-        return finding.kind, finding.subject, finding.delta
-    return finding.kind, finding.subject, finding.internal, finding.external
+    if finding.delta is None:
+        return finding.kind, finding.subject, finding.internal, finding.external, finding.version
+    # A difference that fills on their way explain is as old as those fills, whatever its size.
+    distance = finding.explained_by or finding.residue or finding.delta
+    return finding.kind, finding.subject, distance, finding.drift_pips
 
 
-def _positions(ours: tuple[Position, ...], broker: BrokerSnapshot) -> list[Finding]:
-    internal = {position.symbol: position.quantity for position in ours}
-    external = {line.symbol: line.quantity for line in broker.positions}
-    found = (
-        position_finding(symbol, internal.get(symbol, ZERO), external.get(symbol, ZERO))
-        for symbol in sorted({**internal, **external})
+# -- positions and cash -----------------------------------------------------------------------------------------
+
+
+def position_finding(
+    symbol: str,
+    internal: Decimal,
+    external: Decimal,
+    tolerances: Tolerances | None = None,
+    pips: Decimal | None = None,
+) -> Finding | None:
+    """Return the difference of one position, or None where both agree; ``pips`` is how far average prices differ."""
+    limits = tolerances or Tolerances()
+    if internal == external and not pips:
+        return None
+    pct = drift_pct(internal, external)
+    severity = drift_severity(pct, limits)
+    far = pips is not None and pips >= limits.price_fail_pips
+    ours, theirs = decimal_text(internal), decimal_text(external)
+    prices = f", average prices {decimal_text(pips)} pips apart" if pips else ""
+    return Finding(
+        FindingKind.POSITION_DRIFT,
+        DiffType.POSITION,
+        Severity.FAIL if far else severity,
+        symbol,
+        ours,
+        theirs,
+        f"position {symbol}: we hold {ours}, the broker says {theirs}{prices}",
+        delta=internal - external,
+        drift_pct=pct,
+        drift_pips=pips or None,
+        symbol=symbol,
     )
-    return [finding for finding in found if finding is not None]
 
 
-def _cash(internal: Decimal | None, external: Decimal | None) -> list[Finding]:
+def _positions(ours: tuple[Position, ...], theirs: tuple[PositionLine, ...], limits: Tolerances) -> list[Finding]:
+    internal = {position.symbol: position for position in ours}
+    external = {line.symbol: line for line in theirs}
+    found: list[Finding] = []
+    for symbol in sorted({**internal, **external}):
+        here, there = internal.get(symbol), external.get(symbol)
+        finding = position_finding(
+            symbol,
+            ZERO if here is None else here.quantity,
+            ZERO if there is None else there.quantity,
+            limits,
+            _pips(here, there, limits.pip_sizes.get(symbol)),
+        )
+        if finding is not None:
+            found.append(finding)
+    return found
+
+
+def _pips(here: Position | None, there: PositionLine | None, pip_size: Decimal | None) -> Decimal | None:
+    """Return how far average prices differ, where the instrument has a pip size and the broker tells a price."""
+    if here is None or there is None or pip_size is None:
+        return None
+    if here.average_price is None or there.average_price is None:
+        return None
+    return abs(here.average_price - there.average_price) / pip_size
+
+
+def _cash(internal: Decimal | None, external: Decimal | None, limits: Tolerances) -> list[Finding]:
     if internal is None or external is None or internal == external:
         return []
     ours, theirs = decimal_text(internal), decimal_text(external)
@@ -216,7 +203,7 @@ def _cash(internal: Decimal | None, external: Decimal | None) -> list[Finding]:
         Finding(
             FindingKind.CASH_MISMATCH,
             DiffType.CASH,
-            cash_severity(internal, external),
+            cash_severity(internal, external, limits),
             "cash",
             ours,
             theirs,
@@ -227,75 +214,78 @@ def _cash(internal: Decimal | None, external: Decimal | None) -> list[Finding]:
     ]
 
 
-def _orders(ours: tuple[Order, ...], theirs: tuple[BrokerOrder, ...]) -> list[Finding]:
-    internal = {order.client_order_id: order for order in ours}
-    external = {order.client_order_id: order for order in theirs}
-    found: list[Finding] = []
-    for key in sorted({**internal, **external}):
-        order, there = internal.get(key), external.get(key)
-        if there is None:
-            # SENT and UNKNOWN are in flight or being settled: absence proves nothing about them.
-            if order is not None and order.live and order.state not in (OrderState.SENT, OrderState.UNKNOWN):
-                found.append(_order_finding(FindingKind.STALE_LOCAL_ORDER, key, order, None, "open here, not there"))
-        elif order is None:
-            found.append(
-                _order_finding(FindingKind.ORPHAN_BROKER_ORDER, key, None, there, "open there, not known here")
-            )
-        elif not order.live:
-            kind = FindingKind.CANCEL_RACE if order.state is OrderState.CANCELLED else FindingKind.STATUS_MISMATCH
-            found.append(_order_finding(kind, key, order, there, f"{order.state} here, open there"))
-        elif order.filled != there.filled:
-            found.append(_order_finding(FindingKind.PARTIAL_FILL_MISMATCH, key, order, there, "filled differs"))
-        elif (order.quantity, order.limit_price, order.side) != (there.quantity, there.limit_price, there.side):
-            found.append(_order_finding(FindingKind.STATUS_MISMATCH, key, order, there, "content differs"))
-    return found
-
-
-def _order_finding(kind: FindingKind, key: str, ours: Order | None, theirs: BrokerOrder | None, what: str) -> Finding:
-    internal = "none" if ours is None else f"{ours.state} {decimal_text(ours.filled)}/{decimal_text(ours.quantity)}"
-    external = (
-        "none" if theirs is None else f"{theirs.status} {decimal_text(theirs.filled)}/{decimal_text(theirs.quantity)}"
-    )
-    return Finding(
-        kind,
-        DiffType.ORDER,
-        Severity.FAIL,
-        key,
-        internal,
-        external,
-        f"order {key}: {what} ({internal} against {external})",
-        client_order_id=key,
-    )
+# -- fills ------------------------------------------------------------------------------------------------------
 
 
 def _fills(ours: tuple[Fill, ...], theirs: tuple[Fill, ...]) -> list[Finding]:
     internal = {fill.fill_id: fill for fill in ours}
     external = {fill.fill_id: fill for fill in theirs}
-    found: list[Finding] = []
-    for key in sorted({**internal, **external}):
-        here, there = internal.get(key), external.get(key)
-        if here == there:
-            continue
-        known = here or there
-        if here is None:
-            kind, what = FindingKind.FILL_MISSING_LOCALLY, "the broker reports it, we have not booked it"
-        elif there is None:
-            kind, what = FindingKind.FILL_ORPHANED, "booked here, unknown to the broker"
-        else:
-            kind, what = FindingKind.FILL_CONFLICTING, "one id, two contents"
-        found.append(
-            Finding(
-                kind,
-                DiffType.FILL,
-                Severity.FAIL,
-                key,
-                _fill_text(here),
-                _fill_text(there),
-                f"fill {key}: {what}",
-                client_order_id=None if known is None else known.client_order_id,
-            )
-        )
-    return found
+    found = [
+        _fill_finding(FindingKind.FILL_DUPLICATED, internal.get(fill_id), there)
+        for fill_id, there in _repeated(theirs).items()
+    ]
+    twins = {_content(fill) for fill in theirs if fill.fill_id in internal}
+    for fill_id, here in internal.items():
+        there = external.get(fill_id)
+        if there is None:
+            twice = _content(here) in twins
+            found.append(_fill_finding(FindingKind.FILL_DUPLICATED if twice else FindingKind.FILL_ORPHANED, here, None))
+        elif here != there:
+            found.append(_fill_finding(FindingKind.FILL_CONFLICTING, here, there))
+    missing = [there for fill_id, there in external.items() if fill_id not in internal]
+    found += [_fill_finding(FindingKind.FILL_MISSING_LOCALLY, None, there) for there in missing]
+    found.sort(key=lambda finding: (finding.subject, finding.kind))
+    return found + _out_of_order(ours)
+
+
+def _repeated(fills: tuple[Fill, ...]) -> dict[str, Fill]:
+    """Return the fills that one side lists more than once."""
+    seen: dict[str, None] = {}
+    twice: dict[str, Fill] = {}
+    for fill in fills:
+        if fill.fill_id in seen:
+            twice[fill.fill_id] = fill
+        seen[fill.fill_id] = None
+    return twice
+
+
+def _out_of_order(fills: tuple[Fill, ...]) -> list[Finding]:
+    """Return the first fill that arrived after a later one, by the broker's own sequence."""
+    highest: Fill | None = None
+    for fill in fills:
+        if highest is not None and fill.cursor < highest.cursor:
+            return [_fill_finding(FindingKind.FILL_OUT_OF_ORDER, fill, highest)]
+        highest = fill
+    return []
+
+
+def _content(fill: Fill) -> tuple[object, ...]:
+    return fill.client_order_id, fill.side, fill.quantity, fill.price
+
+
+_FILL_WORDS: Final = {
+    FindingKind.FILL_MISSING_LOCALLY: "the broker reports it, we have not booked it",
+    FindingKind.FILL_ORPHANED: "booked here, unknown to the broker",
+    FindingKind.FILL_DUPLICATED: "one execution under two entries",
+    FindingKind.FILL_CONFLICTING: "one id, two contents",
+    FindingKind.FILL_OUT_OF_ORDER: "it came after a later one",
+}
+
+
+def _fill_finding(kind: FindingKind, here: Fill | None, there: Fill | None) -> Finding:
+    known = here or there
+    fill_id = "" if known is None else known.fill_id
+    return Finding(
+        kind,
+        DiffType.FILL,
+        severity_of(kind),
+        fill_id,
+        _fill_text(here),
+        _fill_text(there),
+        f"fill {fill_id}: {_FILL_WORDS[kind]}",
+        symbol=None if known is None else known.symbol,
+        client_order_id=None if known is None else known.client_order_id,
+    )
 
 
 def _fill_text(fill: Fill | None) -> str:

@@ -2,7 +2,8 @@
 
 A call arrives, takes its latency as a job, is answered; what happens in the market is told on the stream. Both
 ways are late by what the settings say, so acks, fills and cancels cross each other as they do in the world. The
-fault plan decides what is lost, doubled, late or wrong.
+fault plan decides what is lost, doubled, late or wrong: calls here, statements in ``stream``, the account itself in
+``disturbances``.
 """
 
 from __future__ import annotations
@@ -15,20 +16,26 @@ import msgspec
 from interlock.domain.broker import (
     Accepted,
     BrokerMessage,
+    BrokerSnapshot,
     Cancelled,
     CancelOrder,
     CancelRefused,
     Expired,
     Fill,
     GetSnapshot,
+    OrderNotFound,
     PlaceOrder,
     QueryOrder,
     Rejected,
     Throttled,
+    Unavailable,
 )
+from interlock.domain.instants import to_ns
+from interlock.mocks.disturbances import Disturbances
 from interlock.mocks.exchange import Exchange, MockOrder
 from interlock.mocks.faults import Call, Fault, FaultPlan, FaultRule, Faults
 from interlock.mocks.prices import PricePath, PriceWalk
+from interlock.mocks.stream import Stream
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import ReplyTo
 
@@ -75,7 +82,13 @@ class MockBroker(Actor):
         super().__init__(ctx)
         self.exchange = exchange
         self._settings = settings
-        self._faults = Faults(ctx, plan)
+        self.requests: list[str] = []
+        """The client order id of every place call that got through or may have, once for each time."""
+        self._faults = faults = Faults(ctx, plan)
+        self._stream = Stream(ctx, faults, settings.client)
+        self._disturbances = Disturbances(faults, exchange, self._stream)
+        self._down_until_ns = 0
+        self._served: BrokerSnapshot | None = None
         self._walks = [PriceWalk(path) for path in settings.paths]
         for walk in self._walks:
             exchange.prices[walk.symbol] = walk.price
@@ -100,35 +113,29 @@ class MockBroker(Actor):
 
     async def _place(self, request: PlaceOrder, reply_to: ReplyTo) -> None:
         settings, faults, symbol = self._settings, self._faults, request.symbol
-        if not await self._reached(Call.PLACE, reply_to, symbol):
+        if not await self._reached(Call.PLACE, reply_to, symbol, request.client_order_id):
             return
-        struck = faults.strike(Fault.REJECT, symbol)
         statement: Accepted | Rejected
-        if struck is not None:
+        if faults.strike(Fault.REJECT, symbol) is not None:
             statement = Rejected(client_order_id=request.client_order_id, code="INSUFFICIENT_MARGIN")
         else:
-            statement = self.exchange.place(request)
-        lost = faults.strike(Fault.TIMEOUT_AFTER, symbol, Call.PLACE)
+            statement = self.exchange.place(request, self.ctx.now_ns())
         early = faults.strike(Fault.FILL_BEFORE_ACK, symbol) if isinstance(statement, Accepted) else None
         if isinstance(statement, Accepted):
             order = self.exchange.orders[request.client_order_id]
             late_s = settings.report_latency_s * (1 if early is not None else 2)
             self.ctx.spawn(self._trade_now(order, late_s), "trade")
-        answer_s = settings.report_latency_s + (0 if early is None else early.delay_s)
-        if answer_s:
-            await self.ctx.sleep(answer_s)
-        if lost is None:
-            self.ctx.reply(reply_to, statement)
+        await self._answer(Call.PLACE, reply_to, statement, symbol, 0 if early is None else early.delay_s)
         duplicate = Fault.DUPLICATE_ACK if isinstance(statement, Accepted) else Fault.DUPLICATE_REJECT
         if faults.strike(duplicate, symbol) is not None:
-            await self._say(statement)
+            await self._stream.say(statement)
 
     async def _trade_now(self, order: MockOrder, late_s: float) -> None:
         if self.exchange.marketable(order):
             await self._trade(order, late_s)
         if self.exchange.expire_if_immediate(order):
             key = order.request.client_order_id
-            await self._say(Expired(client_order_id=key, filled=order.filled), late_s)
+            await self._stream.say(Expired(client_order_id=key, filled=order.filled), late_s)
 
     async def _cancel(self, request: CancelOrder, reply_to: ReplyTo) -> None:
         key, exchange = request.client_order_id, self.exchange
@@ -142,20 +149,19 @@ class MockBroker(Actor):
             await self._cross(order, after)
             late = self._faults.strike(Fault.LATE_PARTIAL_AFTER_CANCEL, symbol) if order.leaves > 0 else None
         statement: Cancelled | CancelRefused = exchange.cancel(key)
-        lost = self._faults.strike(Fault.TIMEOUT_AFTER, symbol, Call.CANCEL)
-        await self.ctx.sleep(self._settings.report_latency_s)
-        if lost is None:
-            self.ctx.reply(reply_to, statement)
+        if isinstance(statement, CancelRefused) and self._faults.strike(Fault.CANCEL_UNKNOWN_ORDER, symbol) is not None:
+            statement = CancelRefused(client_order_id=key, code="UNKNOWN_ORDER")
+        await self._answer(Call.CANCEL, reply_to, statement, symbol)
         for said, late_s in after:
-            await self._say(said, late_s)
+            await self._stream.say(said, late_s)
         if late is not None and order is not None and order.leaves > 0:
-            await self._say(exchange.execute(order, self._piece(order), self.ctx.now_ns()), late.delay_s)
+            await self._stream.say(exchange.execute(order, self._piece(order), self.ctx.now_ns()), late.delay_s)
 
     async def _cross(self, order: MockOrder, after: list[tuple[BrokerMessage, float]]) -> None:
         """Let fills happen between the cancel's sending and its processing; ``after`` is told after the answer."""
         faults, symbol, now_ns = self._faults, order.request.symbol, self.ctx.now_ns()
         if faults.strike(Fault.FILL_DURING_CANCEL, symbol) is not None:
-            await self._say(self.exchange.execute(order, self._piece(order), now_ns))
+            await self._stream.say(self.exchange.execute(order, self._piece(order), now_ns))
         told_late = faults.strike(Fault.FILL_AFTER_CANCEL_ACK, symbol) if order.leaves > 0 else None
         if told_late is not None:
             after.append((self.exchange.execute(order, self._piece(order), now_ns), told_late.delay_s))
@@ -165,25 +171,63 @@ class MockBroker(Actor):
 
     async def _tell(self, request: QueryOrder | GetSnapshot, reply_to: ReplyTo) -> None:
         call = Call.QUERY if isinstance(request, QueryOrder) else Call.SNAPSHOT
-        if not await self._reached(call, reply_to, None):
-            return
-        answer: BrokerMessage
-        if isinstance(request, QueryOrder):
-            answer = self.exchange.query(request.client_order_id)
-        else:
-            answer = self.exchange.snapshot(self.ctx.now_ns(), request.fills_after)
-        await self.ctx.sleep(self._settings.report_latency_s)
-        self.ctx.reply(reply_to, answer)
+        if await self._reached(call, reply_to, None):
+            seen = self._look_up(request) if isinstance(request, QueryOrder) else self._look_over(request)
+            await self._answer(call, reply_to, seen, None)
 
-    async def _reached(self, call: Call, reply_to: ReplyTo, symbol: str | None) -> bool:
+    def _look_up(self, request: QueryOrder) -> BrokerMessage:
+        key = request.client_order_id
+        order = self.exchange.orders.get(key)
+        hidden = self._faults.strike(Fault.NOT_VISIBLE) if order is not None else None
+        if hidden is not None and order is not None and self.ctx.now_ns() - order.placed_ns < to_ns(hidden.delay_s):
+            return OrderNotFound(client_order_id=key)
+        return self.exchange.query(key)
+
+    def _look_over(self, request: GetSnapshot) -> BrokerMessage:
+        exchange, served = self.exchange, self._served
+        if served is not None and self._faults.strike(Fault.STALE_SNAPSHOT) is not None:
+            # What was asked for is still honoured: fills from the cursor on, as far as the old snapshot knew them.
+            known = exchange.executions[request.fills_after : served.cursor]
+            return served.model_copy(update={"fills": tuple(known)})
+        self._served = exchange.snapshot(self.ctx.now_ns(), request.fills_after)
+        return self._served
+
+    async def _reached(self, call: Call, reply_to: ReplyTo, symbol: str | None, key: str = "") -> bool:
         """Let the request travel; False where it was turned away or got lost before anything was done."""
+        ctx, faults = self.ctx, self._faults
         if self._settings.request_latency_s:
-            await self.ctx.sleep(self._settings.request_latency_s)
-        limited = self._faults.strike(Fault.RATE_LIMIT, symbol, call)
+            await ctx.sleep(self._settings.request_latency_s)
+        limited = faults.strike(Fault.RATE_LIMIT, symbol, call)
         if limited is not None:
-            self.ctx.reply(reply_to, Throttled(retry_after_s=limited.retry_after_s))
+            ctx.reply(reply_to, Throttled(retry_after_s=limited.retry_after_s))
             return False
-        return self._faults.strike(Fault.TIMEOUT_BEFORE, symbol, call) is None
+        if key:
+            self.requests.append(key)
+        if self._is_down(call, symbol):
+            return False
+        if faults.strike(Fault.ERROR_BEFORE, symbol, call) is not None:
+            ctx.reply(reply_to, Unavailable(reason="internal error"))
+            return False
+        return faults.strike(Fault.TIMEOUT_BEFORE, symbol, call) is None
+
+    def _is_down(self, call: Call, symbol: str | None) -> bool:
+        if self.ctx.now_ns() < self._down_until_ns:
+            return True
+        struck = self._faults.strike(Fault.BROKER_DOWN, symbol, call)
+        if struck is not None:
+            self._down_until_ns = self._faults.end_ns(struck)
+        return struck is not None
+
+    async def _answer(
+        self, call: Call, reply_to: ReplyTo, answer: BrokerMessage, symbol: str | None, late_s: float = 0.0
+    ) -> None:
+        """Let the answer travel, unless it gets lost or an error stands in its place."""
+        lost = self._faults.strike(Fault.TIMEOUT_AFTER, symbol, call)
+        failed = self._faults.strike(Fault.ERROR_AFTER, symbol, call)
+        if self._settings.report_latency_s + late_s:
+            await self.ctx.sleep(self._settings.report_latency_s + late_s)
+        if lost is None:
+            self.ctx.reply(reply_to, answer if failed is None else Unavailable(reason="internal error"))
 
     # -- the market -----------------------------------------------------------------------------------------
 
@@ -191,6 +235,7 @@ class MockBroker(Actor):
         settings = self._settings
         for _ in range(settings.price_ticks_max):
             await self.ctx.sleep(settings.price_every_s)
+            await self._disturbances.tick()
             for walk in self._walks:
                 self.exchange.prices[walk.symbol] = walk.tick(self.ctx)
                 for order in self.exchange.crossed(walk.symbol):
@@ -218,24 +263,17 @@ class MockBroker(Actor):
     async def _report(self, fill: Fill, late_s: float) -> None:
         """Tell a fill, and what the plan makes of it."""
         faults, symbol = self._faults, fill.symbol
-        await self._say(fill, late_s)
+        await self._stream.say(fill, late_s)
         again = faults.strike(Fault.DUPLICATE_FILL, symbol)
         if again is not None:
-            await self._say(fill, late_s + again.delay_s)
+            await self._stream.say(fill, late_s + again.delay_s)
         changed = faults.strike(Fault.CONFLICTING_FILL, symbol)
         if changed is not None:
-            await self._say(fill.model_copy(update={"price": fill.price * 2}), late_s + changed.delay_s)
+            await self._stream.say(fill.model_copy(update={"price": fill.price * 2}), late_s + changed.delay_s)
+        denied = faults.strike(Fault.REJECT_AFTER_FILL, symbol)
+        if denied is not None:
+            rejected = Rejected(client_order_id=fill.client_order_id, code="UNKNOWN_REASON")
+            await self._stream.say(rejected, late_s + denied.delay_s)
         beyond = faults.strike(Fault.OVERFILL, symbol)
         if beyond is not None:
-            await self._say(fill.model_copy(update={"fill_id": f"{fill.fill_id}-x"}), late_s + beyond.delay_s)
-
-    async def _say(self, statement: BrokerMessage, late_s: float = 0.0) -> None:
-        """Put a statement on the stream, at once or later; later ones overtake nobody due before them."""
-        if late_s:
-            self.ctx.spawn(self._deliver(statement, late_s), "report")
-        else:
-            await self.ctx.send(self._settings.client, statement)
-
-    async def _deliver(self, statement: BrokerMessage, late_s: float) -> None:
-        await self.ctx.sleep(late_s)
-        await self.ctx.send(self._settings.client, statement)
+            await self._stream.say(fill.model_copy(update={"fill_id": f"{fill.fill_id}-x"}), late_s + beyond.delay_s)

@@ -18,6 +18,7 @@ from interlock.domain.broker import (
     BrokerStatus,
     Cancelled,
     CancelRefused,
+    FeeCurrency,
     Fill,
     OrderNotFound,
     PlaceOrder,
@@ -39,16 +40,18 @@ class OpeningBook(msgspec.Struct, frozen=True):
     cash: Decimal | None
     positions: dict[str, Decimal]
     fee_bps: Decimal = Decimal(0)
+    fee_currency: FeeCurrency = FeeCurrency.QUOTE
 
 
 class MockOrder:
     """One order in the broker's book."""
 
-    __slots__ = ("broker_order_id", "filled", "fills", "request", "status")
+    __slots__ = ("broker_order_id", "filled", "fills", "placed_ns", "request", "status")
 
-    def __init__(self, request: PlaceOrder, broker_order_id: str) -> None:
+    def __init__(self, request: PlaceOrder, broker_order_id: str, now_ns: int) -> None:
         self.request = request
         self.broker_order_id = broker_order_id
+        self.placed_ns = now_ns
         self.status = BrokerStatus.OPEN
         self.filled = Decimal(0)
         self.fills: list[Fill] = []
@@ -83,12 +86,19 @@ class Exchange:
         self.prices: dict[str, Decimal] = {}
         self.orders: dict[str, MockOrder] = {}
         self.executions: list[Fill] = []
+        self.accepted: list[str] = []
+        """The client order id of every order that was taken in, once for each time."""
+        self.quantity_cap: Decimal | None = None
+        """What the broker itself takes at most in one order; None: anything."""
+        self._numbered = 0
+        self._restarts = 0
         self._fee_bps = opening.fee_bps
+        self._fee_currency = opening.fee_currency
         self._resting: dict[str, dict[str, MockOrder]] = {}
 
     # -- orders ---------------------------------------------------------------------------------------------
 
-    def place(self, request: PlaceOrder) -> Accepted | Rejected:
+    def place(self, request: PlaceOrder, now_ns: int = 0) -> Accepted | Rejected:
         """Take an order in, or refuse it. A client order id that is open already is refused; a used one is not."""
         key = request.client_order_id
         known = self.orders.get(key)
@@ -96,10 +106,13 @@ class Exchange:
             return Rejected(client_order_id=key, code="DUPLICATE_ID", reason="an open order has this id")
         if request.symbol not in self.prices:
             return Rejected(client_order_id=key, code="UNKNOWN_SYMBOL", reason=f"{request.symbol} is not traded here")
+        if self.quantity_cap is not None and request.quantity > self.quantity_cap:
+            return Rejected(client_order_id=key, code="ABOVE_LIMIT", reason="more than the broker takes in one order")
         if len(self.orders) >= _ORDERS_MAX:
             return Rejected(client_order_id=key, code="BOOK_FULL")
-        order = MockOrder(request, f"b-{len(self.orders) + 1:06d}")
+        order = MockOrder(request, self._next_id(), now_ns)
         self.orders[key] = order
+        self.accepted.append(key)
         self._resting.setdefault(request.symbol, {})[key] = order
         return Accepted(client_order_id=key, broker_order_id=order.broker_order_id)
 
@@ -117,6 +130,24 @@ class Exchange:
         """Return one order, open or closed, with its executions."""
         order = self.orders.get(client_order_id)
         return OrderNotFound(client_order_id=client_order_id) if order is None else order.told()
+
+    def renumber(self) -> list[Accepted]:
+        """Restart: give every open order a new broker order id and return their acknowledgements."""
+        self._restarts += 1
+        known: list[Accepted] = []
+        for key, order in self.orders.items():
+            if order.status is BrokerStatus.OPEN:
+                order.broker_order_id = self._next_id()
+                known.append(Accepted(client_order_id=key, broker_order_id=order.broker_order_id))
+        return known
+
+    def count_from_one(self) -> None:
+        """Forget how many broker order ids were given, so that they are given again."""
+        self._numbered = 0
+
+    def _next_id(self) -> str:
+        self._numbered += 1
+        return f"b{self._restarts or ''}-{self._numbered:06d}"
 
     def _close(self, order: MockOrder, status: BrokerStatus) -> None:
         order.status = status
@@ -157,16 +188,17 @@ class Exchange:
             side=request.side,
             quantity=quantity,
             price=price,
-            fee=self._fee(quantity * price),
+            fee=self._fee(quantity if self._fee_currency is FeeCurrency.BASE else quantity * price),
+            fee_currency=self._fee_currency,
             ts_ns=now_ns,
             cursor=cursor,
         )
         self.record(order, fill)
         return fill
 
-    def _fee(self, notional: Decimal) -> Decimal:
+    def _fee(self, traded: Decimal) -> Decimal:
         fee_bps = self._fee_bps
-        return (notional * fee_bps / _BPS).quantize(_CENT, ROUND_HALF_UP) if fee_bps else fee_bps
+        return (traded * fee_bps / _BPS).quantize(_CENT, ROUND_HALF_UP) if fee_bps else fee_bps
 
     def record(self, order: MockOrder, fill: Fill) -> None:
         """Book an execution on this side."""
@@ -174,9 +206,11 @@ class Exchange:
         order.fills.append(fill)
         self.executions.append(fill)
         change = fill.quantity if fill.side is Side.BUY else -fill.quantity
-        self.positions[fill.symbol] = self.positions.get(fill.symbol, Decimal(0)) + change
+        in_base = fill.fee_currency is FeeCurrency.BASE
+        taken = fill.fee if in_base else Decimal(0)
+        self.positions[fill.symbol] = self.positions.get(fill.symbol, Decimal(0)) + change - taken
         if self.cash is not None:
-            self.cash -= change * fill.price + fill.fee
+            self.cash -= change * fill.price + (Decimal(0) if in_base else fill.fee)
         if order.leaves <= 0:
             self._close(order, BrokerStatus.FILLED)
 

@@ -18,13 +18,13 @@ from interlock.domain.broker import (
     QueryOrder,
 )
 from interlock.domain.ids import client_order_id
+from interlock.domain.instants import NS_PER_S
 from interlock.domain.intents import OrderIntent, OrderType
 from interlock.mocks.broker import MarketSettings, StartMarket
 from interlock.mocks.exchange import Exchange
 from interlock.mocks.recording import RecordedExecution, RecordedTransaction, Recording
 from interlock.mocks.strategy import ScriptStep
 from interlock.runtime.actor import Actor, Context, refuse
-from interlock.runtime.clock import NS_PER_S
 from interlock.runtime.mailbox import ReplyTo
 
 __all__ = ["LEAD_NS", "RecordedBroker", "script_of"]

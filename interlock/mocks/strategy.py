@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from interlock.domain.ids import client_order_id
+from interlock.domain.instants import NS_PER_S
 from interlock.domain.intents import OrderIntent, OrderType, Side
 from interlock.domain.messages import (
     CancelIntent,
@@ -24,7 +25,6 @@ from interlock.domain.messages import (
 )
 from interlock.mocks.broker import GetQuote, Quote
 from interlock.runtime.actor import Actor, Context, refuse
-from interlock.runtime.clock import NS_PER_S
 from interlock.runtime.credit import Credit
 from interlock.runtime.mailbox import Lane, ReplyTo
 

@@ -32,6 +32,7 @@ __all__ = [
     "AuditLevel",
     "AuditRecord",
     "AuditVerdict",
+    "read_audit_file",
     "verify_audit",
     "verify_audit_file",
 ]
@@ -73,6 +74,16 @@ class AuditRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str
     seq: int
     ts: str
+
+    @property
+    def event_type(self) -> str:
+        """Return the code, under the name that the runbook on diffs has for it."""
+        return self.code
+
+    @property
+    def details(self) -> dict[str, object]:
+        """Return the meta, under the name that the runbook on diffs has for it."""
+        return self.meta
 
 
 class _BadLine(InterlockError):
@@ -188,6 +199,25 @@ def verify_audit_file(path: str | Path) -> AuditVerdict:
     try:
         with path.open("rb") as file:
             return verify_audit(_lines(file), anchor)
+    except OSError as error:
+        raise BadInput(str(path), f"cannot be read: {error.strerror}", "a readable file") from error
+
+
+def read_audit_file(path: str | Path, prefix: str = "") -> list[AuditRecord]:
+    """Return the records at ``path`` whose code begins with ``prefix``, once the whole log was found good.
+
+    Raises:
+        BadInput: the log cannot be read, or a line of it is bad.
+    """
+    path = Path(path)
+    verdict = verify_audit_file(path)
+    if not verdict.ok:
+        raise BadInput(f"{path}:{verdict.first_bad_line}", f"damaged: {verdict.reason}", "the log as its run wrote it")
+    # In canonical form the code comes first, so a line that is not wanted need not be decoded.
+    begin = canonical_json({"code": prefix})[:-2]
+    try:
+        with path.open("rb") as file:
+            return [_RECORD.decode(line) for line in _lines(file) if line.startswith(begin)]
     except OSError as error:
         raise BadInput(str(path), f"cannot be read: {error.strerror}", "a readable file") from error
 

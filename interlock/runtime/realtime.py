@@ -112,6 +112,9 @@ class RealTimeSystem:
             return None
         group.cancel_scope.cancel()
         try:
+            if isinstance(error, Exception):  # the host's own: it leaves as itself, not inside a group
+                await group.__aexit__(None, None, None)
+                return None
             return await group.__aexit__(kind, error, trace)
         finally:
             for job in self._unstarted.values():

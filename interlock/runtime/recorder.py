@@ -15,9 +15,9 @@ import structlog
 
 from interlock.domain.errors import SinkBroken
 from interlock.domain.ids import canonical_json
+from interlock.domain.instants import rfc3339
 from interlock.runtime.actor import AuditLevel
 from interlock.runtime.audit import AuditChain
-from interlock.runtime.clock import rfc3339
 from interlock.runtime.redaction import redact, redact_flat, scrub
 from interlock.runtime.sinks import Sink
 

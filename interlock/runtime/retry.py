@@ -18,8 +18,8 @@ from tenacity import AsyncRetrying, RetryCallState
 from tenacity.retry import retry_if_exception_type
 
 from interlock.domain.errors import BrokerError, NotSent, RateLimited
+from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
-from interlock.runtime.clock import NS_PER_S
 
 __all__ = ["RetryPolicy", "retrying"]
 

@@ -7,6 +7,7 @@ plays a recorded tape and says 0 past its end. Every schedule records what it an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -29,7 +30,7 @@ _MAX_DRAWS: Final = 50_000_000
 """Draws a schedule records before it gives up: a run that long has lost its bound."""
 
 
-class Schedule:
+class Schedule(ABC):
     """What all schedules share: bounds, recording, and the two questions ``draw`` and ``chance``."""
 
     def __init__(self, order: OrderPolicy = "fifo") -> None:
@@ -83,11 +84,13 @@ class Schedule:
                 trimmed[label] = values[:end]
         return trimmed
 
+    @abstractmethod
     def _choose(self, n: int, label: str) -> int:
-        raise NotImplementedError
+        """Return a choice below ``n``."""
 
+    @abstractmethod
     def _strike(self, permille: int, label: str) -> int:
-        raise NotImplementedError
+        """Return 1 where a chance comes true, else 0."""
 
 
 class FifoSchedule(Schedule):

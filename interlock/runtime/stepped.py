@@ -15,8 +15,9 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
+from interlock.domain.instants import to_ns
 from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder, StopReason
-from interlock.runtime.clock import VirtualClock, to_ns
+from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
 from interlock.runtime.schedule import ORDER_LABEL, FifoSchedule, Schedule
 from interlock.runtime.stepped_context import SteppedContext

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from interlock.domain.instants import to_ns
 from interlock.runtime.actor import Context, Job, Recorder
-from interlock.runtime.clock import VirtualClock, to_ns
+from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import Envelope, Lane, ReplyTo
 from interlock.runtime.schedule import Schedule
 from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task

@@ -10,11 +10,13 @@ from enum import StrEnum
 from typing import Final, Protocol
 from zlib import crc32
 
+import msgspec
+
 from interlock.domain.errors import InvariantBroken, StoreRefused
 from interlock.domain.ids import canonical_json
 from interlock.domain.orders import Order
 
-__all__ = ["ClaimResult", "MemoryStore", "Store"]
+__all__ = ["ClaimResult", "MemoryStore", "OperatorReset", "Store"]
 
 _RECORDS_MAX: Final = 5_000_000
 
@@ -27,6 +29,15 @@ class ClaimResult(StrEnum):
     """The key is taken by the same content: never send again."""
     CONFLICT = "conflict"
     """The key is taken by other content."""
+
+
+class OperatorReset(msgspec.Struct, frozen=True, tag_field="schema", tag="OperatorReset/1"):
+    """Who released the kill switch, why, when, and what had set it."""
+
+    operator: str
+    reason: str
+    at_ns: int
+    was_set_by: str
 
 
 class Store(Protocol):
@@ -56,6 +67,14 @@ class Store(Protocol):
         """Return why the kill switch is set, or ""."""
         ...
 
+    def reset_kill_switch(self, operator: str, reason: str, now_ns: int) -> None:
+        """Release the kill switch on the word of a person, and record it."""
+        ...
+
+    def resets(self) -> tuple[OperatorReset, ...]:
+        """Return every recorded reset, oldest first."""
+        ...
+
 
 class MemoryStore:
     """A store that lives as long as its process."""
@@ -66,6 +85,7 @@ class MemoryStore:
         self._journal: list[Order] = []
         self._sums: list[int] = []
         self._kill_switch = ""
+        self._resets: list[OperatorReset] = []
 
     def complaint(self) -> str:
         """Return "" when every journal record still has the checksum it was written with."""
@@ -118,3 +138,22 @@ class MemoryStore:
     def kill_switch(self) -> str:
         """Return why the kill switch is set, or ""."""
         return self._kill_switch
+
+    def reset_kill_switch(self, operator: str, reason: str, now_ns: int) -> None:
+        """Release the kill switch on the word of a person, and record it.
+
+        Raises:
+            StoreRefused: the switch is not set, or the operator or the reason is missing.
+        """
+        if not self._kill_switch:
+            message = "the kill switch is not set"
+            raise StoreRefused(message)
+        if not operator.strip() or not reason.strip():
+            message = "a reset names its operator and its reason"
+            raise StoreRefused(message)
+        self._resets.append(OperatorReset(operator, reason, now_ns, self._kill_switch))
+        self._kill_switch = ""
+
+    def resets(self) -> tuple[OperatorReset, ...]:
+        """Return every recorded reset, oldest first."""
+        return tuple(self._resets)

@@ -6,6 +6,7 @@ comes from a foreign await and would make the run depend on something the schedu
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine, Generator
 from enum import Enum
@@ -26,7 +27,7 @@ class Work(Enum):
     JOB = "job"
 
 
-class Op:
+class Op(ABC):
     """Something a coroutine waits on; yields itself to the driver."""
 
     __slots__ = ()
@@ -35,9 +36,9 @@ class Op:
         """Hand this operation to the driver and return what the driver sends back."""
         return (yield self)
 
+    @abstractmethod
     def says(self) -> str:
         """Return the wait in words, for the deadlock report."""
-        raise NotImplementedError
 
 
 class SleepUntil(Op):

@@ -48,7 +48,7 @@ def test_the_version_is_that_of_the_project() -> None:
     ("arguments", "told"),
     [
         (["fly"], "No such command 'fly'"),
-        (["dryrun"], "Missing argument 'CONFIG'"),
+        (["dryrun"], "dryrun: needs one session to run (allowed: CONFIG or --scenario NAME)"),
         (["dryrun", "x.yaml", "--sede", "7"], "No such option: --sede"),
         (["dryrun", "x.yaml", "y.yaml"], "Got unexpected extra argument"),
         (["dryrun", "x.yaml", "--steps", "0"], "Invalid value for '--steps'"),

@@ -144,7 +144,7 @@ def test_the_other_parts_get_their_settings_unchanged() -> None:
     assert (made.reconciler().grace_s, made.reconciler().observe) == (4.0, True)
     desk = made.desk()
     assert (desk.venue, desk.account, desk.strategy_id, desk.in_flight_max) == ("v", "l", "strat_demo", 20)
-    assert (desk.opening_cash, desk.opening_positions, desk.limits) == (*made.opening(), made.limits())
+    assert desk.limits == made.limits()
     session = made.session(made.facts(broker_is_mock=True, live_enabled_by=(), live_override=False))
     assert (session.session_id, session.reconcile_every_s, session.observe) == ("s", 60.0, True)
     assert session.health.reconcile_deadline_s == 600.0
@@ -201,7 +201,6 @@ def test_a_recording_brings_its_own_positions_and_tells_no_cash() -> None:
     """What the config says about them gives way."""
     made = parts(a_recording())
     assert made.opening() == (None, {"APT": Decimal(4), "SUI": Decimal(-7)})
-    assert made.desk().opening_cash is None
 
 
 def test_a_recording_is_capped_by_its_own_largest_orders() -> None:

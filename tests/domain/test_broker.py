@@ -36,6 +36,8 @@ SAID = [
     a_broker_order(fills=(a_fill(),)),
     Throttled(retry_after_s=1.5),
     Unavailable(reason="try later"),
+    broker.Reconnected(reason="back"),
+    broker.Unreadable(text="?"),
     PositionClaim(symbol="BTC/EUR", quantity=Decimal(-1), transaction_id="t", ts_ns=1),
     PositionLine(symbol="BTC/EUR", quantity=Decimal(1), average_price=Decimal(5)),
     a_snapshot({"BTC/EUR": "1"}, "5", (a_broker_order(),), (a_fill(),)),

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from interlock.domain.broker import Accepted
 from interlock.domain.errors import InvariantBroken
+from interlock.domain.exposure import Exposure
 from interlock.domain.intents import OrderType, Side
+from interlock.domain.limits import RailLimits
 from interlock.domain.orders import Order
-from interlock.domain.rails import Exposure, RailLimits, check_order
+from interlock.domain.rails import check_order
 from tests.domain_builders import BTC, a_fill, an_exposure, an_order, limits
 
 
@@ -23,7 +25,7 @@ def code_of(
 ) -> str:
     """Return the code with which an order is refused, or ""."""
     caps = caps or (limits() if exposure is None else exposure.limits)
-    refusal = check_order(order, caps, exposure or an_exposure(caps), gate_open=gate)
+    refusal = check_order(order, caps, exposure or an_exposure(caps), 0, gate_open=gate)
     return "" if refusal is None else refusal.code
 
 
@@ -45,7 +47,7 @@ def a_market_order(reference: str | None) -> Order:
 
 def reserved(exposure: Exposure) -> tuple[object, ...]:
     """Return what live orders hold: cash, BTC/EUR, and how many they are."""
-    return exposure.reserved_cash, exposure.open_sells(BTC), exposure.live_orders
+    return exposure.reserved_cash, exposure.open_quantity(BTC, Side.SELL), exposure.live_orders
 
 
 def broken_by(exposure: Exposure, **fill: Any) -> InvariantBroken:
@@ -59,7 +61,7 @@ def broken_by(exposure: Exposure, **fill: Any) -> InvariantBroken:
 
 
 def test_an_order_within_every_limit_may_leave() -> None:
-    assert check_order(an_order(), limits(), an_exposure(), gate_open=True) is None
+    assert check_order(an_order(), limits(), an_exposure(), 0, gate_open=True) is None
 
 
 @pytest.mark.spec("SAF-1")
@@ -87,7 +89,7 @@ def test_an_order_that_cannot_be_valued_is_refused() -> None:
 def test_live_orders_are_capped(live: int, code: str) -> None:
     exposure = an_exposure(limits(live=2), cash=None)
     for number in range(live):
-        exposure.reserve(an_order(f"live{number}"))
+        exposure.reserve(an_order(f"live{number}"), 0)
     assert code_of(an_order(), exposure) == code
 
 
@@ -120,7 +122,7 @@ def test_a_buy_needs_the_cash_that_it_may_cost(cash: str, code: str) -> None:
 @pytest.mark.parametrize(("cash", "code"), [("1099", "RAIL_CASH"), ("1100", "")])
 def test_cash_that_live_orders_may_still_cost_is_not_free(cash: str, code: str) -> None:
     exposure = an_exposure(cash=cash)
-    exposure.reserve(an_order("other"))
+    exposure.reserve(an_order("other"), 0)
     assert code_of(sized("1"), exposure) == code
 
 
@@ -131,9 +133,9 @@ def test_a_buffer_for_fees_is_kept_free_on_top_and_freed_again(cash: str, code: 
     caps = msgspec.structs.replace(limits(notional="1000"), cash_buffer=Decimal("0.01"))
     exposure = an_exposure(caps, cash=cash)
     order = an_order("o1", quantity=Decimal(10), limit_price=Decimal(100))
-    refusal = check_order(order, caps, exposure, gate_open=True)
+    refusal = check_order(order, caps, exposure, 0, gate_open=True)
     assert ("" if refusal is None else refusal.code) == code
-    exposure.reserve(order)
+    exposure.reserve(order, 0)
     assert exposure.reserved_cash == Decimal(1010)
     exposure.release("o1")
     assert exposure.reserved_cash == 0
@@ -154,7 +156,7 @@ def test_nothing_is_sold_that_is_not_held(held: str, code: str) -> None:
 @pytest.mark.parametrize(("held", "code"), [("2.999", "RAIL_SHORT"), ("3", "")])
 def test_what_live_sells_may_still_take_is_not_free(held: str, code: str) -> None:
     exposure = an_exposure(held=held)
-    exposure.reserve(a_sell("2", "other"))
+    exposure.reserve(a_sell("2", "other"), 0)
     assert code_of(a_sell("1"), exposure) == code
 
 
@@ -171,7 +173,7 @@ def test_checking_reserves_nothing() -> None:
 
 
 def test_a_refusal_says_the_numbers() -> None:
-    refusal = check_order(sized("11"), limits(), an_exposure(), gate_open=True)
+    refusal = check_order(sized("11"), limits(), an_exposure(), 0, gate_open=True)
     assert refusal is not None
     assert (refusal.code, refusal.reason) == ("RAIL_ORDER_QUANTITY", "11 is above the cap 10")
 
@@ -181,7 +183,7 @@ def test_a_refusal_says_the_numbers() -> None:
 
 def test_a_reservation_is_freed_piece_by_piece_by_fills_and_at_last_by_release() -> None:
     exposure = an_exposure(cash="5000")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     assert reserved(exposure) == (1000, 0, 1)
     exposure.book(a_fill(quantity="4", price="90"))
     assert exposure.reserved_cash == 600
@@ -192,9 +194,9 @@ def test_a_reservation_is_freed_piece_by_piece_by_fills_and_at_last_by_release()
 
 def test_a_full_fill_frees_everything_and_release_is_idempotent() -> None:
     exposure = an_exposure(cash="5000", held="10")
-    exposure.reserve(an_order("buy"))
-    exposure.reserve(a_sell("10", "sell"))
-    assert exposure.open_sells(BTC) == 10
+    exposure.reserve(an_order("buy"), 0)
+    exposure.reserve(a_sell("10", "sell"), 0)
+    assert exposure.open_quantity(BTC, Side.SELL) == 10
     exposure.book(a_fill("f1", "10", client_order_id="buy"))
     exposure.book(a_fill("f2", "10", client_order_id="sell", side=Side.SELL))
     for key in ("buy", "sell", "sell", "never seen"):
@@ -208,7 +210,7 @@ def test_whatever_is_filled_before_the_end_nothing_stays_reserved(orders: list[t
     for number, (buys, size, part) in enumerate(orders):
         key, side = f"o{number}", Side.BUY if buys else Side.SELL
         quantity, filled = Decimal(size) / 100, Decimal(min(size, part)) / 100
-        exposure.reserve(an_order(key, side=side, quantity=quantity, limit_price=Decimal("99.97")))
+        exposure.reserve(an_order(key, side=side, quantity=quantity, limit_price=Decimal("99.97")), 0)
         if filled:
             exposure.book(a_fill(f"f{number}", str(filled), client_order_id=key, side=side))
     for number in range(len(orders)):
@@ -223,11 +225,11 @@ def test_whatever_is_filled_before_the_end_nothing_stays_reserved(orders: list[t
 @pytest.mark.parametrize("ended", [False, True])
 def test_one_key_is_one_order_forever(*, ended: bool) -> None:
     exposure = an_exposure()
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     if ended:
         exposure.release("o1")
     with pytest.raises(InvariantBroken) as broken:
-        exposure.reserve(an_order())
+        exposure.reserve(an_order(), 0)
     assert (broken.value.code, broken.value.evidence) == ("duplicate_order", {"client_order_id": "o1"})
     assert reserved(exposure) == ((0, 0, 0) if ended else (1000, 0, 1))
 
@@ -236,7 +238,7 @@ def test_one_key_is_one_order_forever(*, ended: bool) -> None:
 @pytest.mark.parametrize("ended", [False, True])
 def test_one_key_has_one_order_at_the_broker(*, ended: bool) -> None:
     exposure = an_exposure()
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     for _ in range(2):
         exposure.accepted(Accepted(client_order_id="o1", broker_order_id="b1"))
     if ended:
@@ -257,7 +259,7 @@ def test_an_ack_of_an_order_that_is_not_ours_says_nothing() -> None:
 @pytest.mark.spec("SAF-5")
 def test_a_repeated_fill_changes_nothing() -> None:
     exposure = an_exposure()
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     assert exposure.book(a_fill(fee="1"))
     before = (exposure.ledger.cash, exposure.ledger.positions(), len(exposure.fills))
     for _ in range(3):
@@ -270,7 +272,7 @@ def test_a_repeated_fill_changes_nothing() -> None:
 @pytest.mark.spec("SAF-5")
 def test_a_known_fill_with_other_content_trips() -> None:
     exposure = an_exposure()
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     exposure.book(a_fill())
     assert broken_by(exposure, price="100.01").code == "fill_conflict"
     assert exposure.ledger.cash == 900
@@ -287,7 +289,7 @@ def test_a_fill_of_an_order_that_was_never_sent_trips() -> None:
 @pytest.mark.parametrize("other", [{"symbol": "ETH/EUR"}, {"side": Side.SELL}])
 def test_a_fill_that_names_another_symbol_or_side_than_its_order_trips(other: dict[str, Any]) -> None:
     exposure = an_exposure(held="5")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     assert broken_by(exposure, **other).code == "fill_mismatch"
     assert reserved(exposure) == (1000, 0, 1)
     assert exposure.ledger.position(BTC).quantity == 5
@@ -298,7 +300,7 @@ def test_a_fill_that_names_another_symbol_or_side_than_its_order_trips(other: di
 @pytest.mark.parametrize("ended", [False, True])
 def test_filled_above_ordered_trips_and_is_not_remembered(*, ended: bool) -> None:
     exposure = an_exposure(cash="5000")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     exposure.book(a_fill("f1", "9"))
     if ended:
         exposure.release("o1")
@@ -311,7 +313,7 @@ def test_filled_above_ordered_trips_and_is_not_remembered(*, ended: bool) -> Non
 @pytest.mark.spec("SAF-1")
 def test_a_full_order_takes_no_further_fill() -> None:
     exposure = an_exposure(cash="5000")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     exposure.book(a_fill("f1", "10"))
     assert broken_by(exposure, fill_id="f2", quantity="0.001").code == "overfill"
 
@@ -320,7 +322,7 @@ def test_a_full_order_takes_no_further_fill() -> None:
 @pytest.mark.parametrize(("fee", "trips"), [("0", False), ("0.01", True)])
 def test_cash_below_zero_trips_and_at_zero_does_not(fee: str, *, trips: bool) -> None:
     exposure = an_exposure(cash="1000")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     if not trips:
         assert exposure.book(a_fill(quantity="10", fee=fee))
         return
@@ -333,7 +335,7 @@ def test_cash_below_zero_trips_and_at_zero_does_not(fee: str, *, trips: bool) ->
 def test_a_short_trips_where_the_instrument_allows_none(held: str, *, trips: bool) -> None:
     """The book may have been wrong: what the rails let through can still turn out a short."""
     exposure = an_exposure(held=held)
-    exposure.reserve(a_sell("1"))
+    exposure.reserve(a_sell("1"), 0)
     if not trips:
         assert exposure.book(a_fill(side=Side.SELL))
         return
@@ -344,20 +346,20 @@ def test_a_short_trips_where_the_instrument_allows_none(held: str, *, trips: boo
 
 def test_buying_a_short_back_is_never_a_short() -> None:
     exposure = an_exposure(held="-5")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     assert exposure.book(a_fill())
 
 
 def test_a_short_is_no_broken_invariant_where_it_is_allowed() -> None:
     exposure = an_exposure(limits(allow_short=True))
-    exposure.reserve(a_sell("1"))
+    exposure.reserve(a_sell("1"), 0)
     assert exposure.book(a_fill(side=Side.SELL))
     assert exposure.ledger.position(BTC).quantity == -1
 
 
 def test_a_fill_that_comes_after_the_end_is_booked_and_frees_nothing_twice() -> None:
     exposure = an_exposure(cash="5000")
-    exposure.reserve(an_order())
+    exposure.reserve(an_order(), 0)
     exposure.release("o1")
     assert exposure.book(a_fill(quantity="3"))
     assert reserved(exposure) == (0, 0, 0)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.domain.errors import Broken, DeadlineExceeded
-from interlock.runtime.clock import NS_PER_S, RealClock, VirtualClock, from_datetime, rfc3339, to_ns
+from interlock.domain.instants import NS_PER_S, from_datetime, rfc3339, to_ns
+from interlock.runtime.clock import RealClock, VirtualClock
 
 YEAR_9999_NS = 253_402_300_799 * NS_PER_S
 INSTANTS = st.integers(0, YEAR_9999_NS)

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.domain.ids import canonical_json, sha256_hex
+from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
 from interlock.runtime.audit import GENESIS_HASH, AuditAnchor, verify_audit
-from interlock.runtime.clock import NS_PER_S
 from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.recorder import EVENT_SCHEMA, METRICS_SCHEMA, STATE_SCHEMA, RunRecorder, RunSinks
 from interlock.runtime.redaction import REDACTED

@@ -19,8 +19,8 @@ from interlock.domain.errors import (
     RateLimited,
     Withheld,
 )
+from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
-from interlock.runtime.clock import NS_PER_S
 from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.retry import RetryPolicy, retrying
 from interlock.runtime.schedule import FifoSchedule, Schedule, SeededSchedule, Tape, TapeSchedule

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.domain.errors import DeadlineExceeded
+from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
-from interlock.runtime.clock import NS_PER_S, VirtualClock
+from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import Lane, ReplyTo
 from interlock.runtime.stepped import SteppedSystem
 from tests.runtime.kernel_builders import Script, asking, playing, settle

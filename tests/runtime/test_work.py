@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interlock.domain.errors import Broken, DeadlineExceeded
+from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
-from interlock.runtime.clock import NS_PER_S
 from interlock.runtime.mailbox import MailboxSizes, ReplyTo
 from interlock.runtime.schedule import ORDER_LABEL, TapeSchedule
 from interlock.runtime.stepped import SteppedSystem

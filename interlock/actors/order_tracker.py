@@ -1,0 +1,184 @@
+"""The order tracker: what the broker says of our orders, and what is asked and cancelled because of it.
+
+Whatever the broker says, as an answer or on the stream, goes through ``believe``: shown to the rails first, folded
+into the order by the table, booked once. What cannot be folded raises and trips the session. What is missing or
+contradicts itself is asked about, and the answer goes the same way.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from interlock.actors.order_book import OrderBook
+from interlock.actors.order_calls import OrderCalls
+from interlock.domain.broker import (
+    Accepted,
+    BrokerMessage,
+    BrokerOrder,
+    BrokerStatus,
+    Cancelled,
+    CancelRefused,
+    Expired,
+    Fill,
+    Rejected,
+    statements_of,
+)
+from interlock.domain.limits import RailLimits
+from interlock.domain.messages import (
+    CallOutcome,
+    CancelDone,
+    Observe,
+    OrderClosed,
+    QueryDone,
+)
+from interlock.domain.order_states import ORDER_TABLE, OrderEvent, OrderState
+from interlock.domain.orders import Order
+from interlock.domain.rails import check_cancel
+from interlock.domain.repair import Action, PlannedAction
+from interlock.runtime.actor import Context
+
+__all__ = ["OrderTracker"]
+
+
+class OrderTracker:
+    """Follows orders from the send to the last late fill; what is known of them is in ``book``."""
+
+    def __init__(self, ctx: Context, book: OrderBook, calls: OrderCalls, *, limits: RailLimits, rails: str) -> None:
+        self.book = book
+        self._ctx = ctx
+        self._calls = calls
+        self._limits = limits
+        self._rails = rails
+        self._cancel_wanted: dict[str, None] = {}
+        self._asking: dict[str, None] = {}
+
+    async def believe(self, statement: BrokerMessage) -> None:
+        """Fold one statement of the broker into its order.
+
+        Raises:
+            InvariantBroken, IllegalTransition: the statement contradicts what must always hold.
+        """
+        await self._ctx.send(self._rails, Observe(statement))
+        if isinstance(statement, Fill):
+            self.book.book(statement)
+            self._cancel_if_wanted(statement.client_order_id)
+            return
+        order = self.book.orders.get(getattr(statement, "client_order_id", ""))
+        if order is None:
+            self._ctx.count("orphan_statements_total")
+            self._ctx.audit("ORPHAN_STATEMENT", f"{type(statement).__name__} for an order we never sent", level="WARN")
+        elif isinstance(statement, Accepted):
+            self.book.exposure.accepted(statement)
+            self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
+            self._cancel_if_wanted(order.client_order_id)
+        elif isinstance(statement, Rejected):
+            await self.end(order, OrderEvent.REJECT, statement.code)
+        elif isinstance(statement, Cancelled):
+            await self._over(order, OrderEvent.CANCEL_ACK, statement.filled)
+        elif isinstance(statement, Expired):
+            await self._over(order, OrderEvent.EXPIRE, statement.filled)
+        elif isinstance(statement, CancelRefused):
+            self._cancel_refused(order, statement.code)
+            if order.live:  # refused because it ended there: the fill we have not heard of is looked for
+                self.ask_about(order)
+
+    async def end(self, order: Order, event: OrderEvent, reason: str) -> None:
+        """End an order that never worked; where it did work, the contradiction is asked about."""
+        ended = self.book.step(order, event, reason=reason)
+        if ended.state is OrderState.REJECTED:
+            await self.free(ended)
+        elif ended.live:
+            self.ask_about(ended)
+
+    async def _over(self, order: Order, event: OrderEvent, filled_there: Decimal) -> None:
+        """Close an order that the broker calls over; fills that are still missing are asked for."""
+        over = self.book.step(order, event)
+        if filled_there > over.filled:
+            self.ask_about(over)
+        else:
+            await self.free(order)
+
+    async def free(self, order: Order) -> None:
+        """Release what was reserved for an order that is over, in both books."""
+        self.book.exposure.release(order.client_order_id)
+        await self._ctx.send(self._rails, OrderClosed(order.client_order_id))
+
+    def repair(self, actions: tuple[PlannedAction, ...]) -> None:
+        """Start what a reconcile has planned: both actions only ask for the broker's own word."""
+        for action in actions:
+            order = self.book.orders.get(action.client_order_id or "")
+            if order is None:
+                continue
+            if action.action is Action.CANCEL_ORDER:
+                self.cancel(order.client_order_id)
+            elif action.action is Action.ASK_ORDER:
+                self.ask_about(order)
+
+    # -- cancels and questions ------------------------------------------------------------------------------
+
+    def cancel(self, client_order_id: str) -> str:
+        """Start a cancel; return "" where one is on its way now or as soon as it can be, else why not."""
+        order = self.book.orders.get(client_order_id)
+        if order is None:
+            return "UNKNOWN_ORDER"
+        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+            self._cancel_wanted[client_order_id] = None
+        elif ORDER_TABLE.allows(order.state, OrderEvent.CANCEL_REQUEST):
+            exposure, now_ns = self.book.exposure, self._ctx.now_ns()
+            refusal = check_cancel(self._limits, exposure, now_ns)
+            if refusal is not None:
+                self._ctx.count(f"cancels_refused_total|{refusal.code}")
+                return refusal.code
+            exposure.messages.note(now_ns)
+            self._cancel_wanted.pop(client_order_id, None)
+            self.book.step(order, OrderEvent.CANCEL_REQUEST)
+            self._ctx.spawn(self._calls.cancel(client_order_id), "cancel")
+        elif order.state is not OrderState.CANCEL_PENDING:
+            return "NOT_OPEN"
+        return ""
+
+    def _cancel_if_wanted(self, key: str) -> None:
+        """Send a cancel that waited for a sign of its order: an ack, or a fill where the ack was lost."""
+        if key in self._cancel_wanted and self.cancel(key) == "NOT_OPEN":
+            del self._cancel_wanted[key]
+
+    async def cancel_ended(self, done: CancelDone) -> None:
+        """Take the end of a cancel call."""
+        order = self.book.orders[done.client_order_id]
+        if done.answer is not None:
+            await self.believe(done.answer)
+        elif done.outcome is CallOutcome.NOT_PROCESSED:
+            self._cancel_refused(order, done.reason)
+        else:
+            self.ask_about(self.book.step(order, OrderEvent.CANCEL_UNKNOWN))
+
+    def _cancel_refused(self, order: Order, reason: str) -> None:
+        event = OrderEvent.CANCEL_REFUSED_PARTIAL if order.filled else OrderEvent.CANCEL_REFUSED
+        if ORDER_TABLE.allows(order.state, event):  # a cancel we never asked for cannot have been refused
+            self.book.step(order, event, reason=reason)
+
+    def ask_about(self, order: Order) -> None:
+        """Ask the broker what became of an order, unless it is being asked already."""
+        key = order.client_order_id
+        if key not in self._asking:
+            self._asking[key] = None
+            self._ctx.spawn(self._calls.settle(key, order.created_ns), "settle")
+
+    async def asked(self, done: QueryDone) -> None:
+        """Take what the broker said about one order, or that it could not be asked."""
+        key = done.client_order_id
+        self._asking.pop(key, None)
+        order = self.book.orders[key]
+        if isinstance(done.answer, BrokerOrder):
+            for statement in statements_of(done.answer):
+                await self.believe(statement)
+            order = self.book.orders[key]
+            if order.state is OrderState.CANCEL_PENDING and done.answer.status is BrokerStatus.OPEN:
+                self._cancel_refused(order, "still open there")
+        elif order.state is not OrderState.UNKNOWN:
+            self._ctx.audit("ORDER_NOT_CONFIRMED", f"asked about {key}: {done.reason or 'not found'}", level="WARN")
+        elif done.answer is not None:
+            self.book.step(order, OrderEvent.NOT_FOUND, reason="not found after the settle time")
+            await self.free(order)
+        else:
+            self.book.step(order, OrderEvent.QUARANTINE, reason=done.reason)

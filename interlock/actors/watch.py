@@ -1,0 +1,61 @@
+"""The orchestrator's watch over the broker: when both sides were last compared, and what that said.
+
+Asks the reconciler, takes its reports down, raises the alerts they call for, and judges at every check whether the
+session still knows enough to go on (ORC-5).
+"""
+
+from __future__ import annotations
+
+from interlock.actors.broker_link import BrokerLink
+from interlock.actors.session_record import SessionRecord
+from interlock.domain.findings import Severity
+from interlock.domain.health import HealthFacts, HealthLimits, health_complaints
+from interlock.domain.ids import stable_id
+from interlock.domain.instants import to_ns
+from interlock.domain.messages import ReconcileNow
+from interlock.domain.reconcile import ReconcileReport, ReconcileResult
+from interlock.runtime.actor import Context
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Reconciles asked for and taken down."""
+
+    def __init__(self, ctx: Context, record: SessionRecord, link: BrokerLink, *, run_id: str, reconciler: str) -> None:
+        self.last_report: ReconcileReport | None = None
+        self._ctx = ctx
+        self._record = record
+        self._link = link
+        self._run_id = run_id
+        self._reconciler = reconciler
+        self._asked = 0
+        self._last_compared_ns = ctx.now_ns()
+
+    async def ask(self, reason: str) -> None:
+        """Ask for a reconcile; its report comes as a message."""
+        self._asked += 1
+        reconcile_id = "rc-" + stable_id("reconcile", self._run_id, self._asked)[:16]
+        await self._ctx.send(self._reconciler, ReconcileNow(reconcile_id, reason))
+
+    def note(self, report: ReconcileReport) -> dict[str, object]:
+        """Take a report down, alert where it calls for it, and return what a trip would have to tell of it."""
+        self.last_report = report
+        about: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(report.findings)}
+        if report.result is ReconcileResult.UNAVAILABLE:
+            self._record.alert("ALERT_RECONCILE_FAILED", {**about, "detail": report.detail})
+            return about
+        self._link.last_answer_ns = max(self._link.last_answer_ns, report.finished_ns)
+        self._last_compared_ns = report.finished_ns
+        if report.worst not in (None, Severity.INFO):
+            self._record.alert("ALERT_RECONCILE_DIVERGENCE", about)
+        return about
+
+    def complaints(
+        self, limits: HealthLimits, oldest_check_ns: int, check_every_s: float
+    ) -> tuple[tuple[str, str], ...]:
+        """Return (code, text) of everything that is not well now."""
+        now_ns = self._ctx.now_ns()
+        rails_answered = now_ns - oldest_check_ns <= to_ns(check_every_s)
+        facts = HealthFacts(self._last_compared_ns, self._link.last_answer_ns, rails_answered)
+        return health_complaints(facts, limits, now_ns)

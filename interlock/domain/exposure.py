@@ -1,0 +1,199 @@
+"""Exposure: positions, cash, and what live orders may still do to them; the book behind the rails.
+
+An order counts as fully open from before it is sent until it is known to be over. What happens is checked as it is
+booked, and an invariant that breaks raises with its evidence. The rails and the order desk keep one each and never
+see the other's.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from interlock.domain.broker import Accepted, Fill
+from interlock.domain.errors import InvariantBroken
+from interlock.domain.intents import Side
+from interlock.domain.ledgers import AccountLedger, FillBook
+from interlock.domain.limits import RailLimits
+from interlock.domain.money import ZERO, decimal_text
+from interlock.domain.orders import Order
+from interlock.domain.windows import SlidingWindow, SlidingWindows
+
+__all__ = ["Exposure", "price_with_buffer", "repeat_key"]
+
+_DAY_NS: Final = 86_400_000_000_000
+
+
+def repeat_key(order: Order) -> tuple[object, ...]:
+    """Return what makes two orders the same order tried again."""
+    return order.symbol, order.side, order.order_type, order.quantity, order.limit_price
+
+
+def price_with_buffer(order: Order, limits: RailLimits) -> Decimal:
+    """Return what one unit may cost: the limit, or the reference of a market order, and the buffer on top."""
+    return (order.limit_price or order.reference_price or ZERO) * (1 + limits.cash_buffer)
+
+
+class DailyResult:
+    """The realised result since the UTC day began. A day never comes back, so a loss budget is never re-opened."""
+
+    __slots__ = ("_day", "_result_before")
+
+    def __init__(self) -> None:
+        self._day = 0
+        self._result_before = ZERO
+
+    def begin(self, ledger: AccountLedger, now_ns: int) -> None:
+        """Begin a new day if ``now_ns`` lies in one; called before anything of that day is booked."""
+        day = now_ns // _DAY_NS
+        if day > self._day:
+            self._day = day
+            self._result_before = ledger.result
+
+    def result(self, ledger: AccountLedger, now_ns: int) -> Decimal:
+        """Return the result of the day that ``now_ns`` lies in; zero where nothing was booked in it yet."""
+        if now_ns // _DAY_NS > self._day:
+            return ZERO
+        return ledger.result - self._result_before
+
+
+class _Reserved:
+    """What one live order may still do to the account."""
+
+    __slots__ = ("broker_order_id", "filled", "order", "price")
+
+    def __init__(self, order: Order, price: Decimal) -> None:
+        self.order = order
+        self.price = price
+        self.filled = ZERO
+        self.broker_order_id: str | None = None
+
+
+class Exposure:
+    """Positions, cash and what live orders may still add to them; raises when an invariant breaks."""
+
+    def __init__(self, limits: RailLimits, cash: Decimal | None, positions: dict[str, Decimal]) -> None:
+        self.limits = limits
+        self.ledger = AccountLedger(cash, positions)
+        self.fills = FillBook()
+        self.reserved_cash = ZERO
+        self.messages = SlidingWindow(limits.messages_window_s)
+        self.tried = SlidingWindows(limits.repeats_window_s)
+        self._open: dict[tuple[str, Side], Decimal] = {}
+        self._day = DailyResult()
+        self._live: dict[str, _Reserved] = {}
+        self._ended: dict[str, _Reserved] = {}
+
+    @property
+    def live_orders(self) -> int:
+        """Return how many orders hold a reservation."""
+        return len(self._live)
+
+    def open_quantity(self, symbol: str, side: Side) -> Decimal:
+        """Return what live orders of one side may still add to the position, or take out of it."""
+        return self._open.get((symbol, side), ZERO)
+
+    def loss_of_day(self, now_ns: int) -> Decimal:
+        """Return the realised loss of this UTC day, fees included; negative for a profit."""
+        return -self._day.result(self.ledger, now_ns)
+
+    def holds(self, client_order_id: str) -> bool:
+        """Return whether the order has been reserved, now or before."""
+        return client_order_id in self._live or client_order_id in self._ended
+
+    def reserve(self, order: Order, now_ns: int) -> None:
+        """Count an order as fully open from before it is sent until it is known to be over.
+
+        Raises:
+            InvariantBroken: ``duplicate_order``: the key was live or used before.
+        """
+        key = order.client_order_id
+        if key in self._live or key in self._ended:
+            code = "duplicate_order"
+            raise InvariantBroken(code, "a second order under one key", {"client_order_id": key})
+        held = self._live[key] = _Reserved(order, price_with_buffer(order, self.limits))
+        self._hold(held, order.quantity)
+        self.messages.note(now_ns)
+        self.tried.note(repeat_key(order), now_ns)
+
+    def release(self, client_order_id: str) -> None:
+        """Free what is left of an order's reservation; a second time changes nothing."""
+        held = self._live.pop(client_order_id, None)
+        if held is not None:
+            self._hold(held, held.filled - held.order.quantity)
+            self._ended[client_order_id] = held
+
+    def accepted(self, statement: Accepted) -> None:
+        """Take note of the broker's id of an order.
+
+        Raises:
+            InvariantBroken: ``two_broker_orders``: one key, two orders there.
+        """
+        held = self._held(statement.client_order_id)
+        if held is None:
+            return
+        if held.broker_order_id not in (None, statement.broker_order_id):
+            evidence = {
+                "client_order_id": statement.client_order_id,
+                "broker_order_ids": [held.broker_order_id, statement.broker_order_id],
+            }
+            code = "two_broker_orders"
+            raise InvariantBroken(code, "one client order id has two orders at the broker", evidence)
+        held.broker_order_id = statement.broker_order_id
+
+    def book(self, fill: Fill) -> bool:
+        """Book one fill; False where it is a repetition, which changes nothing.
+
+        Raises:
+            InvariantBroken: ``fill_conflict``, ``unknown_order_fill``, ``fill_mismatch``, ``overfill``,
+                ``short_position`` or ``negative_cash``.
+        """
+        if self.fills.repeats(fill):
+            return False
+        held = self._held(fill.client_order_id)
+        evidence: dict[str, object] = {
+            "client_order_id": fill.client_order_id,
+            "fill_id": fill.fill_id,
+            "quantity": decimal_text(fill.quantity),
+        }
+        if held is None:
+            code = "unknown_order_fill"
+            raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
+        if fill.symbol != held.order.symbol or fill.side is not held.order.side:
+            code = "fill_mismatch"
+            raise InvariantBroken(code, "a fill names another symbol or side than its order", evidence)
+        if held.filled + fill.quantity > held.order.quantity:
+            code = "overfill"
+            raise InvariantBroken(code, "filled above ordered", {**evidence, "filled": decimal_text(held.filled)})
+        self.fills.remember(fill)
+        held.filled += fill.quantity
+        if fill.client_order_id in self._live:
+            self._hold(held, -fill.quantity)
+            if held.filled == held.order.quantity:
+                self.release(fill.client_order_id)
+        self._day.begin(self.ledger, fill.ts_ns)
+        self.ledger.book(fill)
+        self._hold_invariants(fill, evidence)
+        return True
+
+    def _hold_invariants(self, fill: Fill, evidence: dict[str, object]) -> None:
+        cash = self.ledger.cash
+        if cash is not None and cash < 0:
+            code = "negative_cash"
+            raise InvariantBroken(code, "the account's cash is below zero", {**evidence, "cash": decimal_text(cash)})
+        limits = self.limits.symbols.get(fill.symbol)
+        position = self.ledger.position(fill.symbol).quantity
+        if position < 0 and fill.side is Side.SELL and not (limits is not None and limits.allow_short):
+            code = "short_position"
+            evidence = {**evidence, "symbol": fill.symbol, "position": decimal_text(position)}
+            raise InvariantBroken(code, "short in an instrument that allows no shorts", evidence)
+
+    def _held(self, client_order_id: str) -> _Reserved | None:
+        return self._live.get(client_order_id) or self._ended.get(client_order_id)
+
+    def _hold(self, held: _Reserved, quantity: Decimal) -> None:
+        order = held.order
+        key = order.symbol, order.side
+        self._open[key] = self._open.get(key, ZERO) + quantity
+        if order.side is Side.BUY:
+            self.reserved_cash += quantity * held.price

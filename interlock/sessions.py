@@ -1,0 +1,341 @@
+"""Sessions: one run of all actors, on virtual time or in a host's event loop, and how it ended.
+
+``SteppedSession`` goes a step at a time and is bounded by its caller; ``RealTimeSession`` runs the same parts in a
+host's loop. Errors that leave an actor come here and go into the trip path; where nobody is left to take it, the
+session is abandoned, with the kill switch set and everything flushed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from interlock.actors.session_record import SessionView
+from interlock.assembly import System, wire
+from interlock.config.model import SessionConfig
+from interlock.config.parts import Parts
+from interlock.domain.errors import InvariantBroken, UnknownMessage
+from interlock.domain.intents import OrderIntent
+from interlock.domain.messages import SinkFailed, StartSession, StopSession, SubmitIntent, SubmitOutcome, Trip
+from interlock.domain.money import decimal_text
+from interlock.domain.session_states import TERMINAL_STATES, SessionState
+from interlock.mocks.broker import StartMarket
+from interlock.mocks.recording import Recording
+from interlock.mocks.store import store_for
+from interlock.runtime.actor import Actor, Context, Crash
+from interlock.runtime.clock import Clock, RealClock, VirtualClock
+from interlock.runtime.mailbox import Lane, LaneStats
+from interlock.runtime.realtime import RealTimeSystem
+from interlock.runtime.recorder import RunRecorder
+from interlock.runtime.redaction import redact_traceback
+from interlock.runtime.schedule import Schedule, SeededSchedule
+from interlock.runtime.stepped import RunReport, SteppedSystem
+from interlock.runtime.store import Store
+
+__all__ = ["LiveRequest", "LiveTestOverride", "RealTimeSession", "Session", "SessionResult", "SteppedSession"]
+
+_SNAPSHOTS_MAX: Final = 1_000_000
+
+_ENDING_WORK: Final = ("handler Tick", "handler ReconcileDone")
+"""What an orchestrator that is stopping does to come to its end."""
+
+
+class LiveTestOverride(msgspec.Struct, frozen=True):
+    """Passed in code by a test that wants ``live_enabled`` let through; even then only a mock broker is taken."""
+
+    reason: str
+
+
+class LiveRequest(msgspec.Struct, frozen=True):
+    """Where live trading was asked for (file, flag, environment, code), and the test override, if there is one."""
+
+    enabled_by: tuple[str, ...] = ()
+    override: LiveTestOverride | None = None
+
+
+class SessionResult(msgspec.Struct, frozen=True):
+    """How a session ended; codes are empty where they do not apply."""
+
+    run_id: str
+    view: SessionView
+    steps: int
+    simulated_ns: int
+    reject_code: str
+    reject_reason: str
+    fail_code: str
+    fail_reason: str
+
+    @property
+    def status(self) -> str:
+        """Return the status seen from outside."""
+        return self.view.status
+
+
+class Session(ABC):
+    """The parts of one session, whatever drives them, and how it ended."""
+
+    steps = 0
+    late_replies = 0
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        recorder: RunRecorder,
+        *,
+        recording: Recording | None = None,
+        live: LiveRequest | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.config = config
+        self.recorder = recorder
+        self.parts = Parts(config, recording)
+        self.store: Store = store or store_for(config.broker.faults)
+        self._live = live or LiveRequest()
+        self._broken_end = ""
+        recorder.on_broken = self._sink_failed
+
+    def bind(self, system: System, clock: Clock, broker: Callable[[Context], Actor] | None = None) -> None:
+        """Make the actors on a driver."""
+        self._system, self._clock, self.start_ns = system, clock, clock.now_ns()
+        parties = wire(
+            system,
+            self.parts,
+            self.recorder,
+            self.store,
+            live_enabled_by=self._live.enabled_by,
+            live_override=self._live.override is not None,
+            broker=broker,
+        )
+        self.broker, self.rails, self.reconciler, self.orchestrator, self.strategy = parties
+
+    def begin(self) -> None:
+        """Start the session and its market."""
+        self._system.post("orchestrator", StartSession())
+        self._system.post("broker", StartMarket())
+
+    # -- ending ---------------------------------------------------------------------------------------------
+
+    def stop(self, reason: str) -> None:
+        """Ask the session to stop in good order."""
+        self._system.post("orchestrator", StopSession(reason), Lane.CONTROL)
+
+    @property
+    def over(self) -> bool:
+        """Return whether the session has ended, in whatever way."""
+        return bool(self._broken_end) or self.orchestrator.record.state in TERMINAL_STATES
+
+    def finish(self) -> SessionResult:
+        """Write what is left to write and return how the session ended."""
+        if not self.over:
+            self._give_up("step_limit", f"the session did not end within {self.steps} steps")
+        self.recorder.flush()
+        result = self.result()
+        self.recorder.metrics(self._figures(result))
+        self.recorder.flush()
+        # A sink that broke in these last lines makes the run a failed one as well.
+        return self.result()
+
+    def result(self) -> SessionResult:
+        """Return how the session stands."""
+        view = self.orchestrator.record.view()
+        broken_sinks = self.recorder.broken()
+        fail_code, fail_reason = view.fail_code, view.reason
+        if self._broken_end:
+            fail_code, _, fail_reason = self._broken_end.partition(": ")
+        elif broken_sinks and not view.rejects:
+            fail_code, fail_reason = "C2_ABORT_SINK_WRITE_FAILED", f"sinks broken: {', '.join(broken_sinks)}"
+        if fail_code:
+            view = msgspec.structs.replace(view, status="FAILED", fail_code=fail_code)
+        rejects = view.rejects
+        return SessionResult(
+            run_id=self.config.run_id,
+            view=view,
+            steps=self.steps,
+            simulated_ns=self._clock.now_ns() - self.start_ns,
+            reject_code=rejects[0].code if rejects else "",
+            reject_reason="; ".join(reject.reason for reject in rejects),
+            fail_code=fail_code,
+            fail_reason=fail_reason if fail_code else "",
+        )
+
+    @abstractmethod
+    def halt(self) -> None:
+        """End the run at once."""
+
+    @abstractmethod
+    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor."""
+
+    # -- when things go wrong -------------------------------------------------------------------------------
+
+    def _crashed(self, crash: Crash) -> None:
+        """Take an error that left an actor into the trip path (RT-8)."""
+        error = crash.error
+        code = error.code if isinstance(error, InvariantBroken) else "actor_crashed"
+        evidence: dict[str, object] = {"actor": crash.actor, "work": crash.work, "error": type(error).__name__}
+        if isinstance(error, InvariantBroken):
+            evidence.update(error.evidence)
+        now_ns = self._clock.now_ns()
+        trace = {**evidence, "traceback": redact_traceback(error)}
+        self.recorder.audit(now_ns, crash.actor, "ACTOR_CRASHED", str(error), trace, "CRITICAL")
+        if self._nobody_ends_it(crash):
+            self._give_up("actor_crashed", f"the orchestrator failed while stopping: {type(error).__name__}")
+        elif not self._system.post("orchestrator", Trip(code, str(error), evidence), Lane.CONTROL):
+            self._give_up(code, "the orchestrator had no room for a trip")
+
+    def _nobody_ends_it(self, crash: Crash) -> bool:
+        """Return whether what broke is what would have brought the session to its end."""
+        if crash.actor != "orchestrator":
+            return False
+        stopping = self.orchestrator.record.state is SessionState.STOPPING
+        return crash.work.startswith("control") or (stopping and crash.work in _ENDING_WORK)
+
+    def _give_up(self, code: str, reason: str) -> None:
+        self._broken_end = f"{code}: {reason}"
+        self.orchestrator.record.engage_kill_switch(code)
+        now_ns = self._clock.now_ns()
+        self.recorder.audit(now_ns, "session", "SESSION_ABANDONED", reason, {"code": code}, "CRITICAL")
+        self.halt()
+
+    def _sink_failed(self, sink: str, reason: str) -> None:
+        self._system.post("orchestrator", SinkFailed(sink, reason), Lane.CONTROL)
+
+    # -- parts ----------------------------------------------------------------------------------------------
+
+    def _figures(self, result: SessionResult) -> dict[str, object]:
+        book = self.orchestrator.desk.book
+        by_state: dict[str, int] = {}
+        for order in book.orders.values():
+            by_state[order.state] = by_state.get(order.state, 0) + 1
+        ledger = book.exposure.ledger
+        report = self.orchestrator.watch.last_report
+        return {
+            "status": result.status,
+            "state": result.view.state,
+            "kill_switch": result.view.kill_switch,
+            "fail_code": result.fail_code,
+            "fail_reason": result.fail_reason,
+            "rejects": [reject.code for reject in result.view.rejects],
+            "trips": list(result.view.trips),
+            "steps": result.steps,
+            "simulated_ns": result.simulated_ns,
+            "orders_by_state": by_state,
+            "orders_total": len(book.orders),
+            "fills_total": len(book.exposure.fills),
+            "positions": {line.symbol: decimal_text(line.quantity) for line in ledger.positions()},
+            "cash": None if ledger.cash is None else decimal_text(ledger.cash),
+            "last_reconcile": None if report is None else report.result,
+            "observed_findings": len(self.reconciler.observed),
+            "late_replies": self.late_replies,
+            "counters": dict(sorted(self.recorder.counters.items())),
+            "mailboxes": msgspec.to_builtins(self.mailboxes()),
+        }
+
+
+class SteppedSession(Session):
+    """One session on virtual time, a step at a time."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        recorder: RunRecorder,
+        *,
+        clock: VirtualClock | None = None,
+        schedule: Schedule | None = None,
+        recording: Recording | None = None,
+        live: LiveRequest | None = None,
+        broker: Callable[[Context], Actor] | None = None,
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(config, recorder, recording=recording, live=live, store=store)
+        self.schedule = schedule or SeededSchedule(config.session.seed, config.session.scheduler)
+        virtual = clock or VirtualClock(self.parts.start_ns)
+        self.system = SteppedSystem(virtual, self.schedule, recorder, self._crashed)
+        self.bind(self.system, virtual, broker)
+        self.begin()
+
+    def run_n_steps(self, n: int) -> RunReport:
+        """Run at most ``n`` steps; a deadlock is recorded and ends the session."""
+        report = self.system.run_n_steps(n)
+        self.steps, self.late_replies = self.system.steps, self.system.late_replies
+        if report.reason in ("deadlock", "quiescent") and not self.over:
+            self._give_up(report.reason, "; ".join(report.chain) or "nothing left to do before the session ended")
+        return report
+
+    def halt(self) -> None:
+        """Let no further step run."""
+        self.system.halt()
+
+    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor."""
+        return self.system.stats()
+
+    def close(self) -> None:
+        """Release every mailbox."""
+        self.system.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class RealTimeSession(Session):
+    """The same session in a host's event loop: ``async with``, then ``await session.ended(...)``."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        recorder: RunRecorder,
+        *,
+        live: LiveRequest | None = None,
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(config, recorder, live=live, store=store)
+        clock = RealClock()
+        schedule = SeededSchedule(config.session.seed, config.session.scheduler)
+        self.system = RealTimeSystem(clock, schedule, recorder, self._crashed)
+        self.bind(self.system, clock, None)
+
+    async def __aenter__(self) -> Self:
+        await self.system.__aenter__()
+        self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self.system.__aexit__(kind, error, trace)
+
+    async def submit(self, intent: OrderIntent, timeout_s: float | None = None) -> SubmitOutcome:
+        """Ask for one intent to be sent; returns what became of it.
+
+        Raises:
+            DeadlineExceeded: no outcome within ``timeout_s``; ask again under the same decision to learn it.
+        """
+        outcome = await self.system.ask("orchestrator", SubmitIntent(intent), timeout_s)
+        if not isinstance(outcome, SubmitOutcome):
+            message = f"an intent was answered with {type(outcome).__name__}"
+            raise UnknownMessage(message)
+        return outcome
+
+    async def ended(self) -> SessionResult:
+        """Wait until the session is over and return how it ended."""
+        await self.system.halted.wait()
+        self.late_replies = self.system.late_replies
+        return self.finish()
+
+    def halt(self) -> None:
+        """End the run at once."""
+        self.system.halted.set()
+
+    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
+        """Return the mailbox figures of every actor."""
+        return self.system.stats()
