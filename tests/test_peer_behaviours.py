@@ -56,6 +56,19 @@ def test_a_fill_after_reject_is_not_booked_without_the_order() -> None:
         assert stage.trips
 
 
+@pytest.mark.spec("SAF-1")
+def test_a_fill_that_overdraws_the_cash_is_in_every_book_and_trips() -> None:
+    """It happened, whatever it led to: order, ledger and fills must agree on it before the session stops."""
+    with Stage(opening={"cash": "100", "positions": {BTC: "20"}}, rails={"cash_buffer": "0"}) as stage:
+        stage.submit("d1")
+        fill = stage.execute("d1", "1").model_copy(update={"fee": Decimal("10.01")})
+        stage.tell(fill)
+        book = stage.desk.book
+        assert (stage.order("d1").state, stage.order("d1").filled) == (OrderState.FILLED, Decimal(1))
+        assert (book.exposure.ledger.cash, len(book.exposure.fills)) == (Decimal("-0.01"), 1)
+        assert stage.trips[0] == "negative_cash"
+
+
 @pytest.mark.spec("REC-2")
 def test_an_order_open_here_and_missing_there_is_a_finding() -> None:
     with Stage(reconcile={"grace_s": 1}) as stage:

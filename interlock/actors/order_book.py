@@ -80,6 +80,7 @@ class OrderBook:
         ctx.count("fills_total")
         event = OrderEvent.FULL_FILL if filled.leaves == 0 else OrderEvent.PARTIAL_FILL
         self._keep(order, filled, event, fill)
+        exposure.verify(fill)
 
     def view(self, wanted: GetLocalView) -> LocalView:
         """Return what we believe now: live orders and the named ones, fills from an index on, the ledgers."""

@@ -66,6 +66,7 @@ class SafetyRails(Actor):
         try:
             if isinstance(statement, Fill):
                 self._exposure.book(statement)
+                self._exposure.verify(statement)
             elif isinstance(statement, Accepted):
                 self._exposure.accepted(statement)
         except InvariantBroken as broken:

@@ -145,8 +145,8 @@ class Exposure:
         """Book one fill; False where it is a repetition, which changes nothing.
 
         Raises:
-            InvariantBroken: ``fill_conflict``, ``unknown_order_fill``, ``fill_mismatch``, ``overfill``,
-                ``short_position`` or ``negative_cash``.
+            InvariantBroken: ``fill_conflict``, ``unknown_order_fill``, ``fill_mismatch`` or ``overfill``; nothing
+                is booked.
         """
         if self.fills.repeats(fill):
             return False
@@ -173,11 +173,16 @@ class Exposure:
                 self.release(fill.client_order_id)
         self._day.begin(self.ledger, fill.ts_ns)
         self.ledger.book(fill)
-        self._hold_invariants(fill, evidence)
         return True
 
-    def _hold_invariants(self, fill: Fill, evidence: dict[str, object]) -> None:
+    def verify(self, fill: Fill) -> None:
+        """Hold the account to its invariants after a fill was booked: it happened, whatever it led to.
+
+        Raises:
+            InvariantBroken: ``negative_cash`` or ``short_position``.
+        """
         cash = self.ledger.cash
+        evidence: dict[str, object] = {"client_order_id": fill.client_order_id, "fill_id": fill.fill_id}
         if cash is not None and cash < 0:
             code = "negative_cash"
             raise InvariantBroken(code, "the account's cash is below zero", {**evidence, "cash": decimal_text(cash)})

@@ -50,10 +50,16 @@ def reserved(exposure: Exposure) -> tuple[object, ...]:
     return exposure.reserved_cash, exposure.open_quantity(BTC, Side.SELL), exposure.live_orders
 
 
+def booked(exposure: Exposure, **fill: Any) -> None:
+    """Book a fill and hold the account to its invariants."""
+    exposure.book(a_fill(**fill))
+    exposure.verify(a_fill(**fill))
+
+
 def broken_by(exposure: Exposure, **fill: Any) -> InvariantBroken:
     """Return what a fill breaks."""
     with pytest.raises(InvariantBroken) as broken:
-        exposure.book(a_fill(**fill))
+        booked(exposure, **fill)
     return broken.value
 
 
@@ -325,6 +331,7 @@ def test_cash_below_zero_trips_and_at_zero_does_not(fee: str, *, trips: bool) ->
     exposure.reserve(an_order(), 0)
     if not trips:
         assert exposure.book(a_fill(quantity="10", fee=fee))
+        exposure.verify(a_fill(quantity="10", fee=fee))
         return
     broken = broken_by(exposure, quantity="10", fee=fee)
     assert (broken.code, broken.evidence["cash"]) == ("negative_cash", "-0.01")
@@ -338,6 +345,7 @@ def test_a_short_trips_where_the_instrument_allows_none(held: str, *, trips: boo
     exposure.reserve(a_sell("1"), 0)
     if not trips:
         assert exposure.book(a_fill(side=Side.SELL))
+        exposure.verify(a_fill(side=Side.SELL))
         return
     broken = broken_by(exposure, side=Side.SELL)
     assert (broken.code, broken.evidence["symbol"]) == ("short_position", BTC)
