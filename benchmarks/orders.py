@@ -56,7 +56,12 @@ def _config() -> SessionConfig:
             ],
             "opening": {"cash": "100000000"},
             "broker": {"request_latency_s": 0, "report_latency_s": 0, "price_every_s": 3600},
-            "rails": {"attempts_per_minute": 1_000_000, "in_flight_max": _IN_FLIGHT},
+            "rails": {
+                "attempts_per_minute": 1_000_000,
+                "messages_max": 1_000_000,
+                "repeats_max": 1_000_000,
+                "in_flight_max": _IN_FLIGHT,
+            },
             "strategy": {"linger_s": 86400},
         },
         "benchmark",
