@@ -18,7 +18,7 @@ from interlock.actors.session_record import SessionView
 from interlock.assembly import System, wire
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
-from interlock.domain.errors import InvariantBroken, UnknownMessage
+from interlock.domain.errors import IllegalTransition, InvariantBroken, StorageError, UnknownMessage
 from interlock.domain.intents import OrderIntent
 from interlock.domain.messages import SinkFailed, StartSession, StopSession, SubmitIntent, SubmitOutcome, Trip
 from interlock.domain.money import decimal_text
@@ -73,6 +73,18 @@ class SessionResult(msgspec.Struct, frozen=True):
     def status(self) -> str:
         """Return the status seen from outside."""
         return self.view.status
+
+
+def _trip_code(error: Exception) -> str:
+    """Return the code under which an error that left an actor trips the session."""
+    match error:
+        case InvariantBroken():
+            return error.code
+        case IllegalTransition():
+            return "illegal_transition"
+        case StorageError():
+            return "storage_failed"
+    return "actor_crashed"
 
 
 class Session(ABC):
@@ -175,7 +187,7 @@ class Session(ABC):
     def _crashed(self, crash: Crash) -> None:
         """Take an error that left an actor into the trip path (RT-8)."""
         error = crash.error
-        code = error.code if isinstance(error, InvariantBroken) else "actor_crashed"
+        code = _trip_code(error)
         evidence: dict[str, object] = {"actor": crash.actor, "work": crash.work, "error": type(error).__name__}
         if isinstance(error, InvariantBroken):
             evidence.update(error.evidence)

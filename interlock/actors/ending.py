@@ -13,7 +13,7 @@ from interlock.actors.order_desk import OrderDesk
 from interlock.actors.session_record import SessionRecord
 from interlock.actors.watch import Watch
 from interlock.domain.findings import Severity
-from interlock.domain.messages import SessionEnded, SetGate
+from interlock.domain.messages import SessionEnded, SetGate, Trip
 from interlock.domain.reconcile import ReconcileReport, ReconcileResult
 from interlock.domain.session_states import SessionEvent, SessionState
 from interlock.runtime.actor import Context
@@ -93,6 +93,8 @@ class Ending:
         if trips or left or severe or result is ReconcileResult.UNAVAILABLE:
             reason = trips[0] if trips else f"{left} orders left open, reconcile {result}"
             meta = {"open_orders": left, "reconcile": result}
+            if not trips:
+                self._record.trip(Trip("unsettled_end", reason, meta))
             self._ctx.audit("OPERATOR_REQUIRED", reason, meta, "CRITICAL")
             self._record.move(SessionEvent.OPERATOR_NEEDED, reason)
         else:

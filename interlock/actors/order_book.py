@@ -19,7 +19,7 @@ from interlock.domain.order_states import OrderEvent, OrderState
 from interlock.domain.orders import Order, advance, book_fill
 from interlock.domain.reconcile import LocalView
 from interlock.runtime.actor import Context
-from interlock.runtime.store import Store
+from interlock.runtime.store import Execution, Store
 
 __all__ = ["OrderBook"]
 
@@ -34,13 +34,22 @@ class OrderBook:
     """Orders by key, those that may be live, fills, and the exposure they make."""
 
     def __init__(
-        self, ctx: Context, store: Store, limits: RailLimits, cash: Decimal | None, positions: dict[str, Decimal]
+        self,
+        ctx: Context,
+        store: Store,
+        limits: RailLimits,
+        cash: Decimal | None,
+        positions: dict[str, Decimal],
+        *,
+        account: tuple[str, str],
     ) -> None:
+        """Begin with what is held; ``account`` is venue and account, as executions are recorded under."""
         self.ctx = ctx
         self.store = store
         self.exposure = Exposure(limits, cash, positions)
         self.orders: dict[str, Order] = {}
         self.live: dict[str, Order] = {}
+        self._account = account
 
     def step(
         self, order: Order, event: OrderEvent, *, broker_order_id: str | None = None, reason: str | None = None
@@ -75,7 +84,8 @@ class OrderBook:
             evidence = {"client_order_id": fill.client_order_id, "fill_id": fill.fill_id}
             raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
         filled = book_fill(order, fill, ctx.now_ns())
-        self.store.journal(filled)  # a store that refuses leaves everything as it was, and the fill can come again
+        # A store that refuses leaves everything as it was, and the fill can come again.
+        self.store.journal(filled, Execution(*self._account, fill))
         exposure.book(fill)
         ctx.count("fills_total")
         event = OrderEvent.FULL_FILL if filled.leaves == 0 else OrderEvent.PARTIAL_FILL

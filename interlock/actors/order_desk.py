@@ -7,6 +7,8 @@ on is the tracker's.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from interlock.actors.order_calls import OrderCalls
@@ -34,6 +36,14 @@ from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.store import ClaimResult
 
 __all__ = ["DeskSettings", "OrderDesk"]
+
+_HELD: Final = "the store holds the key already; it is never sent again"
+_UNCLAIMED: Final = {
+    ClaimResult.KNOWN: ("KEY_KNOWN", _HELD),
+    ClaimResult.CONFLICT: ("KEY_REUSED", _HELD),
+    ClaimResult.HALTED: ("KILL_SWITCH", "the kill switch is set; nothing is claimed while it is"),
+}
+"""What the host is told when a key could not be claimed: code and reason."""
 
 
 class DeskSettings(msgspec.Struct, frozen=True):
@@ -69,12 +79,11 @@ class OrderDesk:
         order = new_order(intent, settings.venue, settings.account, settings.strategy_id, ctx.now_ns())
         key = order.client_order_id
         waiting = self._waiting.get(key)
-        taken = self.book.store.fingerprint_of(key) or (waiting[0].fingerprint if waiting is not None else "")
-        if taken == order.fingerprint:
-            known = self.book.orders.get(key)
+        known = self.book.store.order_of(key) or (None if waiting is None else waiting[0])
+        if known is not None and known.fingerprint == order.fingerprint:
             ctx.count("duplicate_intents_total")
-            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state if known else order.state))
-        elif taken:
+            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state))
+        elif known is not None:
             self._refuse(order, reply_to, "KEY_REUSED", "the decision was used before, for something else")
         elif not self._credit.take():
             self._refuse(order, reply_to, "BUSY", "too many intents on their way; try again")
@@ -91,8 +100,7 @@ class OrderDesk:
             return
         claim = self.book.store.claim(order)
         if claim is not ClaimResult.CLAIMED:
-            code = "KEY_REUSED" if claim is ClaimResult.CONFLICT else "KEY_KNOWN"
-            self._refuse(order, reply_to, code, "the store holds the key already; it is never sent again")
+            self._refuse(order, reply_to, *_UNCLAIMED[claim])
             await self.tracker.free(order)
             return
         self._placing[order.client_order_id] = reply_to

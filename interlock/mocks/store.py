@@ -9,7 +9,7 @@ from __future__ import annotations
 from interlock.domain.errors import StoreRefused
 from interlock.domain.orders import Order
 from interlock.mocks.faults import STORE_FAULTS, Fault, FaultPlan
-from interlock.runtime.store import MemoryStore
+from interlock.runtime.store import Execution, MemoryStore
 
 __all__ = ["FaultyStore", "store_for"]
 
@@ -27,14 +27,14 @@ class FaultyStore(MemoryStore):
         self._struck = {fault: _opportunities(plan, fault) for fault in STORE_FAULTS}
         self._seen = dict.fromkeys(STORE_FAULTS, 0)
 
-    def journal(self, order: Order) -> None:
+    def journal(self, order: Order, execution: Execution | None = None) -> None:
         """Append one record, as a store does.
 
         Raises:
             StoreRefused: the plan says so; nothing was written.
         """
         self._strike(Fault.STORE_LOCKED, "the store is locked")
-        super().journal(order)
+        super().journal(order, execution)
 
     def engage_kill_switch(self, reason: str) -> None:
         """Set the kill switch, as a store does.

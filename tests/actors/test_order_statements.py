@@ -290,7 +290,7 @@ def test_a_fill_after_a_reject_trips() -> None:
         with Stage() as other:
             fill = working(other).execute("d1", "0.5")
         stage.tell(fill)
-        assert stage.trips == ("actor_crashed",)
+        assert stage.trips == ("illegal_transition",)
         assert positions_of(stage.session)[BTC] == "20"
         assert stage.end().status == "FAILED"
 
