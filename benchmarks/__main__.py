@@ -1,13 +1,15 @@
-"""``python -m benchmarks [--orders N] [--rounds N] [--profile] [--reconcile [--sizes N,N]]``: how fast things are.
+"""``python -m benchmarks [--orders N] [--rounds N] [--profile] [--reconcile [--sizes N,N] | --store]``: how fast.
 
 Absolute times are noise, so everything is printed beside a bare loop of anyio's ``send_nowait`` and
 ``receive_nowait`` in the same run, as medians of several rounds. ``--profile`` adds the largest costs of an order.
-``--reconcile`` measures a reconcile of many orders instead, beside a bare loop of dict look-ups.
+``--reconcile`` measures a reconcile of many orders instead, beside a bare loop of dict look-ups; ``--store`` durable
+claims, beside one bare sync of the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +18,7 @@ from benchmarks.kernel import bare_stream_rate, ring_rate
 from benchmarks.measure import Rate, median_rate
 from benchmarks.orders import largest_costs, order_rates
 from benchmarks.reconcile import print_reconcile
+from benchmarks.store import print_store
 
 _RING_BUDGET = 200_000
 _ORDER_BUDGET = 20_000
@@ -36,10 +39,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts (default 5)")
     parser.add_argument("--profile", action="store_true", help="show the largest costs of a whole order")
     parser.add_argument("--reconcile", action="store_true", help="measure a reconcile of many orders instead")
+    parser.add_argument("--store", action="store_true", help="measure durable claims instead")
+    parser.add_argument("--claims", type=int, default=2_000, help="claims of one round with --store (default 2000)")
+    parser.add_argument("--folder", type=Path, help="where the store of --store is made (default: the system's choice)")
     parser.add_argument("--sizes", type=_sizes, default="10000,100000,1000000", help="orders of a reconcile, by commas")
     options = parser.parse_args()
     if options.reconcile:
         print_reconcile(options.sizes, options.rounds, Console())
+        return
+    if options.store:
+        print_store(options.claims, options.rounds, Console(), options.folder)
         return
 
     bare = median_rate(options.rounds, lambda: bare_stream_rate(options.steps))

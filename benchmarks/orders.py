@@ -120,9 +120,7 @@ def _drive(session: SteppedSession, intents: list[SubmitIntent]) -> int:
         while at < count and at - len(fills) < _IN_FLIGHT:
             session.system.post("orchestrator", intents[at])
             at += 1
-        for _ in range(_STEPS_AT_ONCE):
-            if session.system.runnable:
-                session.system.step()
+        session.system.run_ready(_STEPS_AT_ONCE)
     assert len(fills) == count
     return session.system.steps - started
 

@@ -37,9 +37,6 @@ A = TypeVar("A", bound=Actor)
 
 _SNAPSHOTS_MAX: Final = 1_000_000
 
-_ENDING_WORK: Final = ("handler Tick", "handler ReconcileDone")
-"""What an orchestrator that is stopping does to come to its end."""
-
 
 class System(Protocol):
     """What wiring needs of a driver."""
@@ -98,7 +95,9 @@ def _orchestrator(
 ) -> Orchestrator:
     link = BrokerLink(ctx, parts.link(), AttemptBudget(parts.attempts()))
     settings, (cash, positions) = parts.desk(), parts.opening()
-    book = OrderBook(ctx, store, settings.limits, cash, positions)
+    # A mock broker numbers its executions from one in every session: its account is that session's.
+    account = f"{settings.account}@{store.length()}" if facts.broker_is_mock else settings.account
+    book = OrderBook(ctx, store, settings.limits, cash, positions, account=(settings.venue, account))
     calls = OrderCalls(ctx, link, parts.settle())
     tracker = OrderTracker(ctx, book, calls, limits=settings.limits, rails=settings.rails)
     desk = OrderDesk(ctx, settings, calls, tracker)

@@ -21,13 +21,15 @@ import msgspec
 from interlock.config.load import LoadedConfig, config_from_tree
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
-from interlock.domain.errors import BadInput, StorageError
+from interlock.domain.errors import BadInput, StorageError, StoreDamaged
 from interlock.domain.findings import Finding
 from interlock.domain.ids import canonical_json, sha256_hex
 from interlock.domain.instants import to_ns
 from interlock.domain.session_states import SessionStatus
+from interlock.mocks.faults import STORE_FAULTS
 from interlock.mocks.recording import Recording, load_recording
 from interlock.runtime.clock import VirtualClock
+from interlock.runtime.damaged_store import DamagedStore
 from interlock.runtime.recorder import RunRecorder, RunSinks
 from interlock.runtime.redaction import redact, scrub
 from interlock.runtime.run_folder import (
@@ -42,6 +44,8 @@ from interlock.runtime.run_folder import (
 )
 from interlock.runtime.schedule import Schedule, SeededSchedule, TapeSchedule
 from interlock.runtime.sinks import Sink
+from interlock.runtime.sqlite_store import SqliteStore
+from interlock.runtime.store import Store
 from interlock.runtime.telemetry import session_logger
 from interlock.sessions import LiveRequest, SessionResult, SteppedSession
 
@@ -111,17 +115,24 @@ def run_dryrun_config(
     steps: int | None = None,
     progress: Progress | None = None,
     schedule: Schedule | None = None,
+    store_path: Path | None = None,
 ) -> DryrunOutcome:
     """Run one session of at most ``steps`` steps and keep its artifacts under ``out``.
+
+    With ``store_path`` its keys, journal and kill switch outlive it; a replay begins with nothing, so it repeats a run
+    whose store was new.
 
     An interrupt (Ctrl-C) lets the running step end, stops the session in good order and keeps the folder; a second
     one ends at once and keeps nothing.
 
     Raises:
         BadInput: the recording cannot be read, the run exists already, or its folder cannot be made.
+        StoreRefused: the store cannot be opened, or is owned by somebody else. A damaged one rejects the session.
         StorageError: the disk refused to take an artifact; nothing is kept.
     """
     config = loaded.config
+    if store_path is not None and any(rule.fault in STORE_FAULTS for rule in config.broker.faults.rules):
+        raise BadInput("broker.faults", "has faults of a store in memory", "none of those together with --store")
     if config.broker.kind == "recording" and recording_path is None:
         raise BadInput("broker.kind", "says recording, but there is none", "--recording FILE")
     if steps is not None and steps < 1:
@@ -134,8 +145,8 @@ def run_dryrun_config(
         schedule=schedule or SeededSchedule(config.session.seed, config.session.scheduler),
         steps_max=min(steps or config.session.max_steps, config.session.max_steps),
     )
-    with RunFolder(out, config.run_id, replace=replace) as folder:
-        return _run(plan, folder, progress)
+    with _store(store_path, config.run_id) as store, RunFolder(out, config.run_id, replace=replace) as folder:
+        return _run(plan, folder, progress, store)
 
 
 def replay_run(folder: Path, *, recording_path: Path | None = None, progress: Progress | None = None) -> ReplayOutcome:
@@ -188,7 +199,22 @@ def _recording_of(manifest: RunManifest, given: Path | None, where: str) -> Reco
 # -- one run ------------------------------------------------------------------------------------------------
 
 
-def _run(plan: _Plan, folder: RunFolder, progress: Progress | None) -> DryrunOutcome:
+@contextmanager
+def _store(path: Path | None, run_id: str) -> Iterator[Store | None]:
+    """Own the store of a run for its length; None for one that is kept in memory."""
+    if path is None:
+        yield None
+        return
+    try:
+        store = SqliteStore(path, owner=f"interlock dryrun {run_id}")
+    except StoreDamaged as error:
+        yield DamagedStore(error)
+        return
+    with store:
+        yield store
+
+
+def _run(plan: _Plan, folder: RunFolder, progress: Progress | None, store: Store | None = None) -> DryrunOutcome:
     config = plan.config
     start_ns = Parts(config, plan.recording).start_ns
     clock = VirtualClock(start_ns)
@@ -210,7 +236,7 @@ def _run(plan: _Plan, folder: RunFolder, progress: Progress | None) -> DryrunOut
     recorder = RunRecorder(config.run_id, config.session.strategy_id, sinks, start_ns=start_ns, log=log)
     live, schedule = LiveRequest(plan.live_enabled_by), plan.schedule
     with SteppedSession(
-        config, recorder, clock=clock, schedule=schedule, recording=plan.recording, live=live
+        config, recorder, clock=clock, schedule=schedule, recording=plan.recording, live=live, store=store
     ) as session:
         interrupted_at = _drive(session, plan, progress)
         result = session.finish()

@@ -18,7 +18,7 @@ from interlock.actors.session_record import SessionView
 from interlock.assembly import System, wire
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
-from interlock.domain.errors import IllegalTransition, InvariantBroken, StorageError, UnknownMessage
+from interlock.domain.errors import IllegalTransition, InvariantBroken, StorageError, StoreDamaged, UnknownMessage
 from interlock.domain.intents import OrderIntent
 from interlock.domain.messages import SinkFailed, StartSession, StopSession, SubmitIntent, SubmitOutcome, Trip
 from interlock.domain.money import decimal_text
@@ -37,8 +37,6 @@ from interlock.runtime.stepped import RunReport, SteppedSystem
 from interlock.runtime.store import Store
 
 __all__ = ["LiveRequest", "LiveTestOverride", "RealTimeSession", "Session", "SessionResult", "SteppedSession"]
-
-_SNAPSHOTS_MAX: Final = 1_000_000
 
 _ENDING_WORK: Final = ("handler Tick", "handler ReconcileDone")
 """What an orchestrator that is stopping does to come to its end."""
@@ -144,6 +142,7 @@ class Session(ABC):
         """Write what is left to write and return how the session ended."""
         if not self.over:
             self._give_up("step_limit", f"the session did not end within {self.steps} steps")
+        self.orchestrator.desk.dismiss()
         self.recorder.flush()
         result = self.result()
         self.recorder.metrics(self._figures(result))
@@ -194,6 +193,8 @@ class Session(ABC):
         now_ns = self._clock.now_ns()
         trace = {**evidence, "traceback": redact_traceback(error)}
         self.recorder.audit(now_ns, crash.actor, "ACTOR_CRASHED", str(error), trace, "CRITICAL")
+        if isinstance(error, StoreDamaged):
+            self.orchestrator.record.alert("ALERT_IDEMPOTENCY_PERSISTENCE_FAILED", {"reason": str(error)})
         if self._nobody_ends_it(crash):
             self._give_up("actor_crashed", f"the orchestrator failed while stopping: {type(error).__name__}")
         elif not self._system.post("orchestrator", Trip(code, str(error), evidence), Lane.CONTROL):
@@ -315,6 +316,7 @@ class RealTimeSession(Session):
         schedule = SeededSchedule(config.session.seed, config.session.scheduler)
         self.system = RealTimeSystem(clock, schedule, recorder, self._crashed)
         self.bind(self.system, clock, None)
+        self.system.on_halt = self.orchestrator.desk.dismiss
 
     async def __aenter__(self) -> Self:
         await self.system.__aenter__()
@@ -324,7 +326,13 @@ class RealTimeSession(Session):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        return await self.system.__aexit__(kind, error, trace)
+        """End the tasks; a session that its host leaves before its end is abandoned, and says so."""
+        try:
+            return await self.system.__aexit__(kind, error, trace)
+        finally:
+            if not self.over:
+                self._give_up("host_left", "the host left the session before it had ended")
+                self.finish()
 
     async def submit(self, intent: OrderIntent, timeout_s: float | None = None) -> SubmitOutcome:
         """Ask for one intent to be sent; returns what became of it.
@@ -346,7 +354,7 @@ class RealTimeSession(Session):
 
     def halt(self) -> None:
         """End the run at once."""
-        self.system.halted.set()
+        self.system.halt()
 
     def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
         """Return the mailbox figures of every actor."""

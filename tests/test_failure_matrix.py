@@ -64,6 +64,14 @@ def test_everyday_faults_settle_alone_and_in_pairs() -> None:
     assert len(cells) == len(EVERYDAY) * (len(EVERYDAY) + 1) / 2
 
 
+@pytest.mark.spec("FLT-1", "FLT-2", "FLT-4", "FLT-5", "FLT-6")
+@pytest.mark.parametrize("row", EVERYDAY)
+def test_an_everyday_fault_settles_with_the_settings_that_nobody_changed_too(row: str) -> None:
+    """The matrix looks again soon and repairs by asking; out of the box a session waits longer and repairs nothing."""
+    ended = run_cell((row,), reconcile={"auto_repair": False, "grace_s": 5.0})
+    assert (ended.outcomes, ended.wrong) == ({SETTLED: SEEDS}, ())
+
+
 @pytest.mark.spec("SAF-2")
 def test_what_must_stop_always_does() -> None:
     outcomes = read_matrix().outcomes

@@ -177,9 +177,10 @@ def config_of(faults: Iterable[str]) -> SessionConfig:
     return config_from_tree({**_SESSION, "broker": {**_SESSION["broker"], "faults": plan}}, "failure matrix")
 
 
-def run_cell(faults: tuple[str, ...], seeds: int = SEEDS) -> Ended:
-    """Run one cell under every seed."""
+def run_cell(faults: tuple[str, ...], seeds: int = SEEDS, *, reconcile: dict[str, object] | None = None) -> Ended:
+    """Run one cell under every seed; ``reconcile`` replaces settings of that section."""
     config = config_of(faults)
+    config = config.model_copy(update={"reconcile": config.reconcile.model_copy(update=reconcile or {})})
     outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     struck = 0

@@ -31,7 +31,6 @@ from interlock.domain.errors import (
     NotSent,
     OutcomeUnknown,
     RateLimited,
-    UnknownMessage,
     Withheld,
 )
 from interlock.domain.orders import Order, place_request
@@ -119,11 +118,14 @@ class BrokerLink:
         except DeadlineExceeded as error:
             raise OutcomeUnknown(str(error)) from error
         self.last_answer_ns = self._ctx.now_ns()
-        if isinstance(answer, expected):
+        if isinstance(answer, expected) and getattr(answer, "client_order_id", key) == key:
             return answer
         if isinstance(answer, Throttled):
             raise RateLimited(answer.retry_after_s)
         if isinstance(answer, Unavailable):
             raise OutcomeUnknown(answer.reason or "the broker is unavailable")
-        message = f"the broker answered {type(request).__name__} with {type(answer).__name__}"
-        raise UnknownMessage(message)
+        # An answer to something else says nothing about this: recorded, and the outcome is unknown (FLT-10).
+        message = f"the broker answered {type(request).__name__} with {type(answer).__name__} of something else"
+        self._ctx.count("malformed_messages_total")
+        self._ctx.audit("MALFORMED_MESSAGE", message, {"asked_about": key}, "WARN")
+        raise OutcomeUnknown(message)

@@ -48,18 +48,29 @@ class Ending:
         self._watch = watch
         self._drains = 0
         self._final_asked = False
+        self._drained_again = False
 
     async def begin(self, event: SessionEvent, reason: str) -> None:
         """Close the gate, then drain; a second stop or trip finds it closed and draining already."""
         ctx, settings = self._ctx, self._settings
         self._desk.gate_open = False
         moved = self._record.move(event, reason)
+        if not moved and event is SessionEvent.TRIP:
+            self._drain_again()
         if not moved or self._record.state is not SessionState.STOPPING:
             return
         await ctx.send(settings.rails, SetGate(open=False, reason=reason), Lane.CONTROL)
         if settings.strategy is not None:
             await ctx.send(settings.strategy, SessionEnded(), Lane.CONTROL)
         ctx.spawn(cadence(ctx, "drain", settings.drain_every_s, settings.drains_max), "drain")
+
+    def _drain_again(self) -> None:
+        """After a trip that comes late, once: what was left open by then is cancelled, and compared anew."""
+        late = self._final_asked and not self._drained_again and self._desk.book.live
+        if late and self._record.state is SessionState.STOPPING:
+            self._drained_again, self._final_asked, self._drains = True, False, 0
+            settings = self._settings
+            self._ctx.spawn(cadence(self._ctx, "drain", settings.drain_every_s, settings.drains_max), "drain")
 
     async def drain(self, *, may_ask: bool) -> None:
         """Cancel what is open; when nothing is, ask for the last reconcile, if the broker may be asked at all."""
@@ -83,7 +94,7 @@ class Ending:
 
     def conclude(self, report: ReconcileReport | None) -> None:
         """Say how it ended: in order, or with something for an operator. A second time changes nothing."""
-        if self._record.state is not SessionState.STOPPING:
+        if self._record.state is not SessionState.STOPPING or not self._final_asked:
             return
         trips = self._record.trips
         result = ReconcileResult.UNAVAILABLE if report is None else report.result

@@ -187,6 +187,7 @@ class Orchestrator(Actor):
             await self.watch.ask("cadence")
         else:
             settings, now_ns = self._settings, self.ctx.now_ns()
+            self.desk.tracker.retry_cancels()
             oldest_ns = self.desk.oldest_check_ns(now_ns)
             for code, text in self.watch.complaints(settings.health, oldest_ns, settings.check_every_s):
                 await self.handle_control(Trip(code, text, {}))
@@ -203,6 +204,8 @@ class Orchestrator(Actor):
             await self.handle_control(Trip("reconcile_divergence", worst.description, about))
         if report.reason == "shutdown":
             self._ending.conclude(report)
+        elif self.record.state is SessionState.DRYRUN_ACTIVE:
+            await self.watch.ask_again()
 
     async def _claimed(self, claim: PositionClaim) -> None:
         internal = self.desk.book.exposure.ledger.position(claim.symbol).quantity

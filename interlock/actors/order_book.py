@@ -86,6 +86,7 @@ class OrderBook:
         filled = book_fill(order, fill, ctx.now_ns())
         # A store that refuses leaves everything as it was, and the fill can come again.
         self.store.journal(filled, Execution(*self._account, fill))
+        exposure.begin_day(ctx.now_ns())
         exposure.book(fill)
         ctx.count("fills_total")
         event = OrderEvent.FULL_FILL if filled.leaves == 0 else OrderEvent.PARTIAL_FILL

@@ -94,7 +94,11 @@ class OrderDesk:
     async def verdict(self, verdict: Verdict) -> None:
         """Take the rails' answer: claim the key, then start the call."""
         self._credit.give_back()
-        order, reply_to = self._waiting.pop(verdict.client_order_id)
+        order, reply_to = self._waiting[verdict.client_order_id]
+        await self._let_out(verdict, order, reply_to)
+        del self._waiting[verdict.client_order_id]
+
+    async def _let_out(self, verdict: Verdict, order: Order, reply_to: ReplyTo | None) -> None:
         if verdict.code:
             self._refuse(order, reply_to, verdict.code, verdict.reason)
             return
@@ -106,6 +110,16 @@ class OrderDesk:
         self._placing[order.client_order_id] = reply_to
         sent = self.book.step(order, OrderEvent.SEND)
         self.ctx.spawn(self._calls.place(sent, self._last_line), "place")
+
+    def dismiss(self) -> None:
+        """Answer every host that still waits: the session is over, and nobody else will."""
+        for key, (_, reply_to) in self._waiting.items():
+            ended = SubmitOutcome(key, SubmitStatus.REFUSED, "SESSION_ENDED", "nothing was sent")
+            self._answer(reply_to if key not in self._placing else None, ended)
+        for key, reply_to in self._placing.items():
+            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.UNKNOWN, "SESSION_ENDED", "ask the broker"))
+        self._waiting.clear()
+        self._placing.clear()
 
     def oldest_check_ns(self, now_ns: int) -> int:
         """Return when the intent that waits longest for a verdict came in; ``now_ns`` where none waits."""

@@ -142,6 +142,11 @@ class OrderTracker:
         if key in self._cancel_wanted and self.cancel(key) == "NOT_OPEN":
             del self._cancel_wanted[key]
 
+    def retry_cancels(self) -> None:
+        """Try again what was promised to be cancelled and could not be, such as for the message rate."""
+        for key in list(self._cancel_wanted):
+            self._cancel_if_wanted(key)
+
     async def cancel_ended(self, done: CancelDone) -> None:
         """Take the end of a cancel call."""
         order = self.book.orders[done.client_order_id]
@@ -162,7 +167,9 @@ class OrderTracker:
         key = order.client_order_id
         if key not in self._asking:
             self._asking[key] = None
-            self._ctx.spawn(self._calls.settle(key, order.created_ns), "settle")
+            # The settle time of an order in doubt runs from when its last call ended, never from the intent.
+            since_ns = order.updated_ns if order.state is OrderState.UNKNOWN else order.created_ns
+            self._ctx.spawn(self._calls.settle(key, since_ns), "settle")
 
     async def asked(self, done: QueryDone) -> None:
         """Take what the broker said about one order, or that it could not be asked."""
@@ -177,6 +184,8 @@ class OrderTracker:
                 self._cancel_refused(order, "still open there")
         elif order.state is not OrderState.UNKNOWN:
             self._ctx.audit("ORDER_NOT_CONFIRMED", f"asked about {key}: {done.reason or 'not found'}", level="WARN")
+            if not order.live:  # over, though not all of it was heard: nothing more is held for it
+                await self.free(order)
         elif done.answer is not None:
             self.book.step(order, OrderEvent.NOT_FOUND, reason="not found after the settle time")
             await self.free(order)

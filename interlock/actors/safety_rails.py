@@ -65,6 +65,7 @@ class SafetyRails(Actor):
         statement = message.statement
         try:
             if isinstance(statement, Fill):
+                self._exposure.begin_day(self.ctx.now_ns())
                 self._exposure.book(statement)
                 self._exposure.verify(statement)
             elif isinstance(statement, Accepted):

@@ -78,6 +78,9 @@ class SessionRecord:
             self._ctx.audit(reject.code, reject.reason, level="ERROR")
         if any(reject.code == "C2_REJECT_RECONCILE" for reject in rejects):
             self.engage_kill_switch("startup_reconcile")
+        for reject in rejects:
+            if reject.code == "C2_REJECT_STORE":
+                self.alert("ALERT_IDEMPOTENCY_PERSISTENCE_FAILED", {"reason": reject.reason})
 
     def trip(self, trip: Trip) -> None:
         """Take down a trip with its evidence; the kill switch is set before anything is said."""

@@ -19,6 +19,9 @@ from interlock.runtime.actor import Context
 __all__ = ["Watch"]
 
 
+_AT_ANY_TIME = ("demand", "reconnect")
+
+
 class Watch:
     """Reconciles asked for and taken down."""
 
@@ -30,17 +33,34 @@ class Watch:
         self._run_id = run_id
         self._reconciler = reconciler
         self._asked = 0
+        self._running = 0
+        self._again = ""
         self._last_compared_ns = ctx.now_ns()
 
     async def ask(self, reason: str) -> None:
-        """Ask for a reconcile; its report comes as a message."""
+        """Ask for a reconcile; its report comes as a message.
+
+        Of those that anybody may ask for at any time, one runs and one more is remembered: what happened meanwhile is
+        seen by the next one, however often it was asked for.
+        """
+        if self._running and reason in _AT_ANY_TIME:
+            self._again = reason
+            return
+        self._running += 1
         self._asked += 1
         reconcile_id = "rc-" + stable_id("reconcile", self._run_id, self._asked)[:16]
         await self._ctx.send(self._reconciler, ReconcileNow(reconcile_id, reason))
 
+    async def ask_again(self) -> None:
+        """Ask for the reconcile that was remembered, if one was."""
+        reason, self._again = self._again, ""
+        if reason:
+            await self.ask(reason)
+
     def note(self, report: ReconcileReport) -> dict[str, object]:
         """Take a report down, alert where it calls for it, and return what a trip would have to tell of it."""
         self.last_report = report
+        self._running -= 1
         about: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(report.findings)}
         if report.result is ReconcileResult.UNAVAILABLE:
             self._record.alert("ALERT_RECONCILE_FAILED", {**about, "detail": report.detail})

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from interlock.cli import audit, recon, runs
+from interlock.cli import audit, recon, runs, store
 from interlock.cli.terminal import complain, say
 from interlock.domain.errors import InterlockError
 from interlock.runtime.run_folder import VERSION
@@ -36,6 +36,8 @@ app.command()(runs.dryrun)
 app.command()(runs.replay)
 app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
+app.add_typer(store.app, name="store")
+app.command()(store.reset)
 
 
 @app.callback()

@@ -32,6 +32,7 @@ def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders go.")] = Path("out"),
     run_id: Annotated[str | None, typer.Option(metavar="ID", help="Name of the run.")] = None,
     recording: Annotated[Path | None, typer.Option(metavar="FILE", help="Play these recorded fills.")] = None,
+    store: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep keys and kill switch in this store.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an older run of this name.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line at the end, no progress.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Warnings of the library, too.")] = False,
@@ -45,6 +46,7 @@ def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
     Examples:
       interlock dryrun configs/demo.yaml --seed 7
       interlock dryrun configs/recording.yaml --recording fills.jsonl
+      interlock dryrun configs/demo.yaml --store demo.sqlite3
       interlock dryrun --scenario cancel_fill_unknown_order
     """  # noqa: D301 - the escape is Click's mark for lines that stay as they are
     if list_scenarios:
@@ -63,7 +65,13 @@ def dryrun(  # noqa: PLR0913, PLR0917 - a command has the options that it has
         loaded = load_config(config, {"session": session}, live_flag=live_enabled)
     with logging_to_stderr(wanted=verbose), progress_bar("dry run", wanted=not (quiet or verbose)) as progress:
         outcome = run_dryrun_config(
-            loaded, out=out, replace=replace, recording_path=recording, steps=steps, progress=progress
+            loaded,
+            out=out,
+            replace=replace,
+            recording_path=recording,
+            steps=steps,
+            progress=progress,
+            store_path=store,
         )
     if quiet:
         say(f"{outcome.result.status} {outcome.folder}")

@@ -30,6 +30,7 @@ __all__ = [
     "RateLimited",
     "SinkBroken",
     "StorageError",
+    "StoreDamaged",
     "StoreRefused",
     "UnknownMessage",
     "UnknownSchema",
@@ -146,3 +147,7 @@ class SinkBroken(StorageError):
 
 class StoreRefused(StorageError):
     """The store cannot be trusted or cannot take more; nothing was written."""
+
+
+class StoreDamaged(StoreRefused):
+    """The store does not hold what was written to it; the text names the file, the record, and what to do."""

@@ -93,6 +93,10 @@ class Exposure:
         """Return what live orders of one side may still add to the position, or take out of it."""
         return self._open.get((symbol, side), ZERO)
 
+    def begin_day(self, now_ns: int) -> None:
+        """Begin a new day of losses if ``now_ns``, by our own clock, lies in one; called before anything is booked."""
+        self._day.begin(self.ledger, now_ns)
+
     def loss_of_day(self, now_ns: int) -> Decimal:
         """Return the realised loss of this UTC day, fees included; negative for a profit."""
         return -self._day.result(self.ledger, now_ns)
@@ -171,7 +175,6 @@ class Exposure:
             self._hold(held, -fill.quantity)
             if held.filled == held.order.quantity:
                 self.release(fill.client_order_id)
-        self._day.begin(self.ledger, fill.ts_ns)
         self.ledger.book(fill)
         return True
 

@@ -41,7 +41,10 @@ def apply_to_position(position: Position, side: Side, quantity: Decimal, price: 
     after = held + change
     average = position.average_price
     if held == 0 or (held > 0) == (change > 0):
-        entry = price if average is None or held == 0 else (average * abs(held) + price * quantity) / abs(after)
+        if held == 0:
+            entry: Decimal | None = price
+        else:  # what was paid for a part is unknown, so it is for the whole
+            entry = None if average is None else (average * abs(held) + price * quantity) / abs(after)
         return msgspec.structs.replace(position, quantity=after, average_price=entry)
     closed = min(abs(held), quantity)
     basis = price if average is None else average

@@ -12,7 +12,7 @@ we see one, its digits are already gone.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import lru_cache
 from typing import Annotated, Final
 
@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from interlock.domain.errors import BadInput, InvariantBroken
 
 __all__ = [
+    "ARITHMETIC",
     "DIGITS_MAX",
     "FRACTION_DIGITS_MAX",
     "ZERO",
@@ -33,6 +34,12 @@ __all__ = [
 ]
 
 ZERO: Final = Decimal(0)
+
+ARITHMETIC: Final = Context(prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""How sums and products are formed: wide enough to be exact for all that the doors let in.
+
+A host may have set its thread to any precision; whoever runs actors or ledgers enters a copy of this one.
+"""
 
 DIGITS_MAX: Final = 28
 """Digits of one number, before and after the point: what Python's default decimal context holds exactly."""

@@ -129,9 +129,10 @@ def survivors(first: Iterable[Finding], second: Iterable[Finding]) -> tuple[Find
 def _identity(finding: Finding) -> tuple[object, ...]:
     if finding.delta is None:
         return finding.kind, finding.subject, finding.internal, finding.external, finding.version
-    # A difference that fills on their way explain is as old as those fills, whatever its size.
-    distance = finding.explained_by or finding.residue or finding.delta
-    return finding.kind, finding.subject, distance, finding.drift_pips
+    # A difference that fills on their way explain is as old as those fills, whatever its size. Average prices move
+    # with every trade, so how far they are apart tells no two differences from each other.
+    distance = finding.explained_by or finding.residue or finding.delta or "prices"
+    return finding.kind, finding.subject, distance
 
 
 # -- positions and cash -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ frozen models that take decimals (or their text) and refuse binary floats with a
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
@@ -16,7 +16,7 @@ from interlock.domain.broker import BrokerId, BrokerOrder, BrokerStatus, FeeCurr
 from interlock.domain.errors import BadInput, InvariantBroken
 from interlock.domain.intents import OrderType, Side, TimeInForce
 from interlock.domain.ledgers import AccountLedger, FillBook, Position
-from interlock.domain.money import ZERO, Amount, Price, Quantity
+from interlock.domain.money import ARITHMETIC, ZERO, Amount, Price, Quantity
 from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
 
@@ -148,7 +148,8 @@ class PositionLedger:
         told = fill.told()
         if self._fills.repeats(told):
             return False
-        self._account.book(told)
+        with localcontext(ARITHMETIC):
+            self._account.book(told)
         self._fills.remember(told)
         return True
 

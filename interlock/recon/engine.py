@@ -7,6 +7,7 @@ written here. The same ledgers and the same snapshots give the same ids and the 
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import localcontext
 from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
@@ -18,7 +19,7 @@ from interlock.domain.errors import BadInput
 from interlock.domain.findings import Tolerances
 from interlock.domain.ids import stable_id
 from interlock.domain.instants import from_datetime
-from interlock.domain.money import Amount, SignedQuantity, decimal_text
+from interlock.domain.money import ARITHMETIC, Amount, SignedQuantity, decimal_text
 from interlock.domain.recon_records import TOP_MAX
 from interlock.domain.recon_report import ReconDiff, ReconSummary, diffs_of, escalation, summarize
 from interlock.domain.reconcile import LocalView, compare
@@ -123,8 +124,9 @@ class ReconciliationEngine:
         now_ns = told.as_of_ns if as_of_time is None else _instant_ns(as_of_time)
         self._runs += 1
         run_id = "rc-" + stable_id("host reconcile", self._runs, snapshot.model_dump(mode="json"))[:16]
-        findings = compare(self._view(now_ns, with_fills=bool(told.fills)), told, self._tolerances, now_ns)
-        self._last = _Run(run_id, now_ns, diffs_of(findings, run_id, now_ns), snapshot)
+        with localcontext(ARITHMETIC):
+            findings = compare(self._view(now_ns, with_fills=bool(told.fills)), told, self._tolerances, now_ns)
+            self._last = _Run(run_id, now_ns, diffs_of(findings, run_id, now_ns), snapshot)
         return list(self._last.diffs)
 
     def create_summary(

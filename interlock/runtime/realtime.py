@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from decimal import setcontext
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,6 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from interlock.domain.errors import Broken, InvariantBroken
+from interlock.domain.money import ARITHMETIC
 from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder
 from interlock.runtime.clock import RealClock
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
@@ -73,6 +75,8 @@ class RealTimeSystem:
         self.on_crash = on_crash
         self.late_replies = 0
         self.halted = anyio.Event()
+        self.on_halt: Callable[[], None] | None = None
+        """Called once when the session is over, before anybody who waits for that runs."""
         self._cells: dict[str, _Cell] = {}
         self._asks: dict[int, _Asked] = {}
         self._ask_count = 0
@@ -141,6 +145,13 @@ class RealTimeSystem:
             self._idle = anyio.Event()
             await self._idle.wait()
 
+    def halt(self) -> None:
+        """Tell the host that the session is over."""
+        if not self.halted.is_set():
+            self.halted.set()
+            if self.on_halt is not None:
+                self.on_halt()
+
     def stats(self) -> dict[str, dict[str, LaneStats]]:
         """Return the mailbox figures of every actor, by name and lane."""
         return {name: cell.mailbox.stats() for name, cell in self._cells.items()}
@@ -151,6 +162,7 @@ class RealTimeSystem:
         actor = cell.actor
         if actor is None:
             return
+        setcontext(ARITHMETIC.copy())  # of this task alone: a context variable
         async for envelope in queue.outlet:
             queue.depth -= 1
             message = envelope.message
@@ -167,6 +179,7 @@ class RealTimeSystem:
 
     async def _run_job(self, cell: _Cell, job: Job, label: str) -> None:
         self._unstarted.pop(id(job), None)
+        setcontext(ARITHMETIC.copy())
         try:
             await job
         except Exception as error:  # noqa: BLE001 - the supervisor, as above
@@ -298,4 +311,4 @@ class RealContext(Context):
 
     def halt(self) -> None:
         """Tell the host that the session is over."""
-        self._system.halted.set()
+        self._system.halt()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from decimal import localcontext
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 
 from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
 from interlock.domain.instants import to_ns
+from interlock.domain.money import ARITHMETIC
 from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder, StopReason
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
@@ -118,10 +120,11 @@ class SteppedSystem:
     def run_n_steps(self, n: int) -> RunReport:
         """Run at most ``n`` steps and say how many ran and why no more did."""
         started = self.steps
-        for _ in range(n):
-            reason = self.step()
-            if reason is not None:
-                return RunReport(self.steps - started, reason, self._deadlock)
+        with localcontext(ARITHMETIC):
+            for _ in range(n):
+                reason = self._step()
+                if reason is not None:
+                    return RunReport(self.steps - started, reason, self._deadlock)
         return RunReport(self.steps - started, "limit")
 
     @property
@@ -129,8 +132,21 @@ class SteppedSystem:
         """Return whether something can run at this instant, without time passing."""
         return bool(self._urgent or self._ready)
 
+    def run_ready(self, n: int) -> int:
+        """Run at most ``n`` steps of what can run at this instant, without time passing; return how many ran."""
+        started = self.steps
+        with localcontext(ARITHMETIC):
+            for _ in range(n):
+                if not self.runnable or self._step() is not None:
+                    break
+        return self.steps - started
+
     def step(self) -> StopReason | None:
         """Run one step; returns None when one ran, otherwise why none could."""
+        with localcontext(ARITHMETIC):
+            return self._step()
+
+    def _step(self) -> StopReason | None:
         if self._halted:
             return "stopped"
         if self._urgent:

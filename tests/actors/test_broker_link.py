@@ -20,7 +20,7 @@ from interlock.domain.broker import (
     Unavailable,
 )
 from interlock.domain.budget import AttemptBudget, AttemptLimits
-from interlock.domain.errors import OutcomeUnknown, RateLimited, UnknownMessage, Withheld
+from interlock.domain.errors import OutcomeUnknown, RateLimited, Withheld
 from interlock.domain.orders import Order
 from interlock.runtime.actor import Context
 from interlock.runtime.mailbox import ReplyTo
@@ -178,10 +178,19 @@ def test_a_storm_of_rate_limits_ends_with_the_budget_of_the_minute() -> None:
         assert (error.code, len(wire.broker.seen)) == ("BUDGET_PER_MINUTE", 5)
 
 
-@pytest.mark.spec("RT-7")
-def test_an_answer_to_another_question_is_an_error_of_its_own() -> None:
-    with Wire([CANCELLED]) as wire, pytest.raises(UnknownMessage, match="answered PlaceOrder with Cancelled"):
-        wire.call("place")
+@pytest.mark.spec("RT-7", "FLT-10")
+def test_an_answer_to_another_question_leaves_the_outcome_unknown() -> None:
+    with Wire([CANCELLED]) as wire:
+        outcome = wire.call("place")
+    assert isinstance(outcome, OutcomeUnknown)
+    assert "answered PlaceOrder with Cancelled" in str(outcome)
+
+
+@pytest.mark.spec("RT-7", "FLT-10")
+def test_an_answer_about_another_order_leaves_the_outcome_unknown() -> None:
+    other = Rejected(client_order_id="other", code="NO")
+    with Wire([other]) as wire:
+        assert isinstance(wire.call("place"), OutcomeUnknown)
 
 
 def test_any_answer_is_a_sign_of_life_and_silence_is_none() -> None:

@@ -49,6 +49,7 @@ def filled(exposure: Exposure, wanted: Order, price: str, fill_id: str, ts_ns: i
     """Let an order be sent and filled at a price."""
     exposure.reserve(wanted, ts_ns)
     fill = a_fill(fill_id, str(wanted.quantity), client_order_id=wanted.client_order_id, side=wanted.side)
+    exposure.begin_day(ts_ns)
     exposure.book(fill.model_copy(update={"price": Decimal(price), "ts_ns": ts_ns}))
 
 

@@ -239,9 +239,16 @@ def test_a_distance_that_changed_was_a_message_in_flight(external: str) -> None:
 
 
 @pytest.mark.spec("REC-7")
-def test_prices_drift_apart_only_while_they_stay_as_far_apart() -> None:
+def test_average_prices_that_are_apart_at_both_looks_are_a_divergence_however_far() -> None:
+    """Every trade moves an average price: the distance tells nothing, that there is one does."""
     assert survivors([drift("5", "5", "2")], [drift("6", "6", "2")])
-    assert survivors([drift("5", "5", "2")], [drift("5", "5", "3")]) == ()
+    assert survivors([drift("5", "5", "2")], [drift("5", "5", "3")])
+
+
+@pytest.mark.spec("REC-7")
+def test_a_phantom_position_is_found_though_trading_moves_the_prices_between_the_looks() -> None:
+    assert survivors([drift("5", "8", "2")], [drift("6", "9", "1.5")])
+    assert survivors([drift("5", "8", "2")], [drift("6", "10", "2")]) == ()
 
 
 @pytest.mark.spec("REC-7")
