@@ -28,12 +28,12 @@ from interlock.domain.money import ZERO
 from interlock.domain.preflight import DEFAULT_ALLOWLIST, PreflightFacts
 from interlock.domain.recon_report import DEFAULT_ESCALATION, EscalationRow
 from interlock.domain.repair import RepairPolicy
-from interlock.mocks.broker import MarketSettings
 from interlock.mocks.exchange import OpeningBook
 from interlock.mocks.playback import LEAD_NS, script_of
 from interlock.mocks.prices import PricePath
 from interlock.mocks.recording import Recording
 from interlock.mocks.strategy import DayPlan, ScriptStep, StrategySettings
+from interlock.mocks.trading import MarketSettings
 from interlock.runtime.mailbox import MailboxSizes
 from interlock.runtime.retry import RetryPolicy
 

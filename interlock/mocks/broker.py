@@ -20,8 +20,6 @@ from interlock.domain.broker import (
     Cancelled,
     CancelOrder,
     CancelRefused,
-    Expired,
-    Fill,
     GetSnapshot,
     OrderNotFound,
     PlaceOrder,
@@ -32,16 +30,14 @@ from interlock.domain.broker import (
 )
 from interlock.domain.instants import to_ns
 from interlock.mocks.disturbances import Disturbances
-from interlock.mocks.exchange import Exchange, MockOrder
+from interlock.mocks.exchange import Exchange
 from interlock.mocks.faults import Call, Fault, FaultPlan, FaultRule, Faults
-from interlock.mocks.prices import PricePath, PriceWalk
 from interlock.mocks.stream import Stream
+from interlock.mocks.trading import MarketSettings, Trading
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import ReplyTo
 
-__all__ = ["GetQuote", "MarketSettings", "MockBroker", "Quote", "StartMarket"]
-
-_PARTS: Final = 16
+__all__ = ["GetQuote", "MockBroker", "Quote", "StartMarket"]
 
 
 class StartMarket(msgspec.Struct, frozen=True, tag_field="schema", tag="StartMarket/1"):
@@ -61,18 +57,6 @@ class Quote(msgspec.Struct, frozen=True, tag_field="schema", tag="Quote/1"):
     price: Decimal | None
 
 
-class MarketSettings(msgspec.Struct, frozen=True):
-    """How late calls and reports are, and how prices move; seconds of session time."""
-
-    paths: tuple[PricePath, ...]
-    request_latency_s: float = 0.02
-    report_latency_s: float = 0.03
-    price_every_s: float = 10.0
-    lot: Decimal = Decimal("0.0001")
-    price_ticks_max: int = 100_000
-    client: str = "orchestrator"
-
-
 class MockBroker(Actor):
     """A broker that can only pretend."""
 
@@ -89,9 +73,7 @@ class MockBroker(Actor):
         self._disturbances = Disturbances(faults, exchange, self._stream)
         self._down_until_ns = 0
         self._served: BrokerSnapshot | None = None
-        self._walks = [PriceWalk(path) for path in settings.paths]
-        for walk in self._walks:
-            exchange.prices[walk.symbol] = walk.price
+        self._trading = Trading(ctx, settings, exchange, faults, self._stream, self._disturbances)
 
     async def handle(self, message: object, reply_to: ReplyTo | None) -> None:
         """Start a job for each call, so that no caller waits behind another."""
@@ -105,7 +87,7 @@ class MockBroker(Actor):
         elif isinstance(message, QueryOrder | GetSnapshot) and reply_to is not None:
             ctx.spawn(self._tell(message, reply_to), "tell")
         elif isinstance(message, StartMarket):
-            ctx.spawn(self._market(), "market")
+            ctx.spawn(self._trading.market(), "market")
         else:
             refuse(self, message)
 
@@ -124,18 +106,11 @@ class MockBroker(Actor):
         if isinstance(statement, Accepted):
             order = self.exchange.orders[request.client_order_id]
             late_s = settings.report_latency_s * (1 if early is not None else 2)
-            self.ctx.spawn(self._trade_now(order, late_s), "trade")
+            self.ctx.spawn(self._trading.arrive(order, late_s), "trade")
         await self._answer(Call.PLACE, reply_to, statement, symbol, 0 if early is None else early.delay_s)
         duplicate = Fault.DUPLICATE_ACK if isinstance(statement, Accepted) else Fault.DUPLICATE_REJECT
         if faults.strike(duplicate, symbol) is not None:
             await self._stream.say(statement)
-
-    async def _trade_now(self, order: MockOrder, late_s: float) -> None:
-        if self.exchange.marketable(order):
-            await self._trade(order, late_s)
-        if self.exchange.expire_if_immediate(order):
-            key = order.request.client_order_id
-            await self._stream.say(Expired(client_order_id=key, filled=order.filled), late_s)
 
     async def _cancel(self, request: CancelOrder, reply_to: ReplyTo) -> None:
         key, exchange = request.client_order_id, self.exchange
@@ -146,7 +121,7 @@ class MockBroker(Actor):
         after: list[tuple[BrokerMessage, float]] = []
         late: FaultRule | None = None
         if order is not None and order.leaves > 0:
-            await self._cross(order, after)
+            await self._trading.cross(order, after)
             late = self._faults.strike(Fault.LATE_PARTIAL_AFTER_CANCEL, symbol) if order.leaves > 0 else None
         statement: Cancelled | CancelRefused = exchange.cancel(key)
         if isinstance(statement, CancelRefused) and self._faults.strike(Fault.CANCEL_UNKNOWN_ORDER, symbol) is not None:
@@ -155,19 +130,7 @@ class MockBroker(Actor):
         for said, late_s in after:
             await self._stream.say(said, late_s)
         if late is not None and order is not None and order.leaves > 0:
-            await self._stream.say(exchange.execute(order, self._piece(order), self.ctx.now_ns()), late.delay_s)
-
-    async def _cross(self, order: MockOrder, after: list[tuple[BrokerMessage, float]]) -> None:
-        """Let fills happen between the cancel's sending and its processing; ``after`` is told after the answer."""
-        faults, symbol, now_ns = self._faults, order.request.symbol, self.ctx.now_ns()
-        if faults.strike(Fault.FILL_DURING_CANCEL, symbol) is not None:
-            await self._stream.say(self.exchange.execute(order, self._piece(order), now_ns))
-        told_late = faults.strike(Fault.FILL_AFTER_CANCEL_ACK, symbol) if order.leaves > 0 else None
-        if told_late is not None:
-            after.append((self.exchange.execute(order, self._piece(order), now_ns), told_late.delay_s))
-        all_of_it = faults.strike(Fault.CANCEL_REJECTED_FILLED, symbol) if order.leaves > 0 else None
-        if all_of_it is not None:
-            after.append((self.exchange.execute(order, order.leaves, now_ns), all_of_it.delay_s))
+            await self._stream.say(exchange.execute(order, self._trading.piece(order), self.ctx.now_ns()), late.delay_s)
 
     async def _tell(self, request: QueryOrder | GetSnapshot, reply_to: ReplyTo) -> None:
         call = Call.QUERY if isinstance(request, QueryOrder) else Call.SNAPSHOT
@@ -228,52 +191,3 @@ class MockBroker(Actor):
             await self.ctx.sleep(self._settings.report_latency_s + late_s)
         if lost is None:
             self.ctx.reply(reply_to, answer if failed is None else Unavailable(reason="internal error"))
-
-    # -- the market -----------------------------------------------------------------------------------------
-
-    async def _market(self) -> None:
-        settings = self._settings
-        for _ in range(settings.price_ticks_max):
-            await self.ctx.sleep(settings.price_every_s)
-            await self._disturbances.tick()
-            for walk in self._walks:
-                self.exchange.prices[walk.symbol] = walk.tick(self.ctx)
-                for order in self.exchange.crossed(walk.symbol):
-                    await self._trade(order, settings.report_latency_s)
-
-    async def _trade(self, order: MockOrder, late_s: float) -> None:
-        """Fill what is left, in one piece or, by the plan, in several."""
-        exchange, symbol = self.exchange, order.request.symbol
-        pieces = self._faults.strike(Fault.PARTIAL_FILLS, symbol)
-        if pieces is not None:
-            for _ in range(1 + self.ctx.draw(pieces.pieces_max - 1, "pieces")):
-                if order.leaves > 0 and exchange.marketable(order):
-                    await self._report(exchange.execute(order, self._piece(order), self.ctx.now_ns()), late_s)
-                    await self.ctx.sleep(pieces.delay_s)
-        if exchange.marketable(order):
-            await self._report(exchange.execute(order, order.leaves, self.ctx.now_ns()), late_s)
-
-    def _piece(self, order: MockOrder) -> Decimal:
-        """Return a part of what is left in whole lots: some sixteenths of it, all of it only where it is one lot."""
-        lots = int(order.leaves / self._settings.lot)
-        if lots <= 1:
-            return order.leaves
-        return max(1, lots * (1 + self.ctx.draw(_PARTS - 1, "piece")) // _PARTS) * self._settings.lot
-
-    async def _report(self, fill: Fill, late_s: float) -> None:
-        """Tell a fill, and what the plan makes of it."""
-        faults, symbol = self._faults, fill.symbol
-        await self._stream.say(fill, late_s)
-        again = faults.strike(Fault.DUPLICATE_FILL, symbol)
-        if again is not None:
-            await self._stream.say(fill, late_s + again.delay_s)
-        changed = faults.strike(Fault.CONFLICTING_FILL, symbol)
-        if changed is not None:
-            await self._stream.say(fill.model_copy(update={"price": fill.price * 2}), late_s + changed.delay_s)
-        denied = faults.strike(Fault.REJECT_AFTER_FILL, symbol)
-        if denied is not None:
-            rejected = Rejected(client_order_id=fill.client_order_id, code="UNKNOWN_REASON")
-            await self._stream.say(rejected, late_s + denied.delay_s)
-        beyond = faults.strike(Fault.OVERFILL, symbol)
-        if beyond is not None:
-            await self._stream.say(fill.model_copy(update={"fill_id": f"{fill.fill_id}-x"}), late_s + beyond.delay_s)

@@ -20,10 +20,11 @@ from interlock.domain.broker import (
 from interlock.domain.ids import client_order_id
 from interlock.domain.instants import NS_PER_S
 from interlock.domain.intents import OrderIntent, OrderType
-from interlock.mocks.broker import MarketSettings, StartMarket
+from interlock.mocks.broker import StartMarket
 from interlock.mocks.exchange import Exchange
 from interlock.mocks.recording import RecordedExecution, RecordedTransaction, Recording
 from interlock.mocks.strategy import ScriptStep
+from interlock.mocks.trading import MarketSettings
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import ReplyTo
 

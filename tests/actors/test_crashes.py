@@ -16,6 +16,7 @@ from interlock.domain.messages import Trip
 from interlock.domain.session_states import SessionState
 from interlock.mocks.broker import MockBroker
 from interlock.mocks.strategy import Strategy
+from interlock.mocks.trading import Trading
 from interlock.runtime.actor import Actor
 from interlock.runtime.mailbox import Lane
 from tests.actors.stage import Stage
@@ -62,7 +63,7 @@ def assert_tripped(ran: Ran, actor: str, work: str) -> None:
         (OrderTracker, "believe", "orchestrator", "handler PlaceDone"),
         (OrderCalls, "place", "orchestrator", "job place"),
         (MockBroker, "_place", "broker", "job place"),
-        (MockBroker, "_market", "broker", "job market"),
+        (Trading, "market", "broker", "job market"),
         (Strategy, "_do", "strategy", "job strategy"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
@@ -76,7 +77,7 @@ def test_an_actor_that_raises_trips_the_session(
 
 def test_no_order_leaves_after_an_actor_broke(monkeypatch: pytest.MonkeyPatch) -> None:
     """The price feed breaks after ten seconds; the order that was open then is cancelled, the next one never sent."""
-    monkeypatch.setattr(MockBroker, "_trade", broken)
+    monkeypatch.setattr(Trading, "trade", broken)
     script = [at(1, "open"), at(2, "crossed", limit_price="101"), at(60, "late")]
     ran = run(strategy={"script": script, "linger_s": 5})
     assert ran.result.fail_code == "actor_crashed"
@@ -201,7 +202,7 @@ def test_a_session_with_nothing_left_to_do_before_its_end_is_abandoned(monkeypat
         """Begin nothing."""
 
     monkeypatch.setattr(Orchestrator, "_start", forget)
-    monkeypatch.setattr(MockBroker, "_market", lambda self: forget(self, None))
+    monkeypatch.setattr(Trading, "market", lambda self: forget(self, None))
     ran = run()
     assert (ran.result.status, ran.result.fail_code) == ("FAILED", "quiescent")
 

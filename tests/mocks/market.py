@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from interlock.domain.broker import BrokerMessage, Fill, PlaceOrder
 from interlock.domain.intents import OrderType, Side, TimeInForce
-from interlock.mocks.broker import MarketSettings, MockBroker, StartMarket
+from interlock.mocks.broker import MockBroker, StartMarket
 from interlock.mocks.exchange import Exchange, OpeningBook
 from interlock.mocks.faults import FaultPlan
 from interlock.mocks.prices import PricePath
+from interlock.mocks.trading import MarketSettings
 from interlock.runtime.actor import Context
 from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.schedule import Schedule

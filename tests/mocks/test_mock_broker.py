@@ -14,9 +14,10 @@ from interlock.domain.broker import (
 )
 from interlock.domain.errors import UnknownMessage
 from interlock.domain.intents import TimeInForce
-from interlock.mocks.broker import GetQuote, MarketSettings, MockBroker
+from interlock.mocks.broker import GetQuote, MockBroker
 from interlock.mocks.exchange import Exchange, OpeningBook
 from interlock.mocks.faults import FaultPlan
+from interlock.mocks.trading import MarketSettings
 from interlock.runtime.schedule import TapeSchedule
 from interlock.runtime.stepped import SteppedSystem
 from tests.mocks.market import BTC, Market, buy

@@ -12,10 +12,11 @@ from interlock.domain.broker import CancelOrder, Fill, GetSnapshot, PlaceOrder, 
 from interlock.domain.errors import UnknownMessage
 from interlock.domain.ids import client_order_id
 from interlock.domain.intents import Side
-from interlock.mocks.broker import MarketSettings, StartMarket
+from interlock.mocks.broker import StartMarket
 from interlock.mocks.exchange import Exchange, OpeningBook
 from interlock.mocks.playback import LEAD_NS, RecordedBroker, script_of
 from interlock.mocks.recording import RecordedExecution, Recording, build_recording, load_recording
+from interlock.mocks.trading import MarketSettings
 from interlock.runtime.actor import Context
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import ReplyTo
