@@ -10,6 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from interlock.domain.broker import Accepted, Fill
 from interlock.domain.errors import InvariantBroken
 from interlock.domain.intents import Side
@@ -57,16 +59,13 @@ class DailyResult:
         return ledger.result - self._result_before
 
 
-class _Reserved:
+class _Reserved(msgspec.Struct, gc=False):
     """What one live order may still do to the account."""
 
-    __slots__ = ("broker_order_id", "filled", "order", "price")
-
-    def __init__(self, order: Order, price: Decimal) -> None:
-        self.order = order
-        self.price = price
-        self.filled = ZERO
-        self.broker_order_id: str | None = None
+    order: Order
+    price: Decimal
+    filled: Decimal = ZERO
+    broker_order_id: str | None = None
 
 
 class Exposure:
