@@ -16,6 +16,7 @@ from interlock.domain.broker import (
     Cancelled,
     CancelOrder,
     OrderNotFound,
+    PlaceOrder,
     QueryOrder,
     Reconnected,
     Throttled,
@@ -174,6 +175,18 @@ async def test_a_host_whose_claim_the_store_refused_gets_an_answer_and_nothing_i
     assert (outcome.status, outcome.code) == (SubmitStatus.REFUSED, "SESSION_ENDED")
     assert (result.status, result.fail_code) == ("FAILED", "storage_failed")
     assert session.recorder.counters.get("orders_place_total", 0) == 0
+
+
+@pytest.mark.spec("SAF-1", "RT-10")
+def test_a_verdict_that_comes_after_its_host_was_dismissed_lets_nothing_out() -> None:
+    """The host was told that nothing was sent; a late yes of the rails must not make that untrue, or trip anything."""
+    with Stage() as stage:
+        outcomes = stage.start(an_intent("d1"))
+        stage.until(lambda: stage.desk.oldest_check_ns(-1) != -1)
+        stage.desk.dismiss()
+        stage.wait(5)
+        assert (outcomes[0].status, outcomes[0].code) == (SubmitStatus.REFUSED, "SESSION_ENDED")
+        assert (stage.asked(PlaceOrder), stage.trips) == (0, ())
 
 
 @pytest.mark.spec("RT-10")

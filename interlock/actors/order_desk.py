@@ -13,9 +13,7 @@ import msgspec
 
 from interlock.actors.order_calls import OrderCalls
 from interlock.actors.order_tracker import OrderTracker
-from interlock.domain.broker import (
-    Rejected,
-)
+from interlock.domain.broker import Rejected
 from interlock.domain.errors import Withheld
 from interlock.domain.intents import OrderIntent
 from interlock.domain.limits import RailLimits
@@ -94,9 +92,11 @@ class OrderDesk:
     async def verdict(self, verdict: Verdict) -> None:
         """Take the rails' answer: claim the key, then start the call."""
         self._credit.give_back()
-        order, reply_to = self._waiting[verdict.client_order_id]
-        await self._let_out(verdict, order, reply_to)
-        del self._waiting[verdict.client_order_id]
+        waiting = self._waiting.get(verdict.client_order_id)
+        if waiting is None:
+            return  # dismissed meanwhile: its host was told that nothing was sent, and nothing is
+        await self._let_out(verdict, *waiting)
+        self._waiting.pop(verdict.client_order_id, None)
 
     async def _let_out(self, verdict: Verdict, order: Order, reply_to: ReplyTo | None) -> None:
         if verdict.code:
@@ -151,7 +151,7 @@ class OrderDesk:
         if done.answer is not None:
             await self.tracker.believe(done.answer)
         elif done.outcome is CallOutcome.NOT_PROCESSED:
-            await self.tracker.end(self.book.orders[key], OrderEvent.REJECT, done.reason)
+            await self.tracker.rejected(self.book.orders[key], done.reason)
         else:
             order = self.book.step(self.book.orders[key], OrderEvent.PLACE_UNKNOWN, reason=done.reason)
             if order.state is OrderState.UNKNOWN:

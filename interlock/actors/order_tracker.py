@@ -24,13 +24,7 @@ from interlock.domain.broker import (
     statements_of,
 )
 from interlock.domain.limits import RailLimits
-from interlock.domain.messages import (
-    CallOutcome,
-    CancelDone,
-    Observe,
-    OrderClosed,
-    QueryDone,
-)
+from interlock.domain.messages import CallOutcome, CancelDone, Observe, OrderClosed, QueryDone
 from interlock.domain.order_states import ORDER_TABLE, OrderEvent, OrderState
 from interlock.domain.orders import Order
 from interlock.domain.rails import check_cancel
@@ -72,7 +66,7 @@ class OrderTracker:
             self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
             self._cancel_if_wanted(order.client_order_id)
         elif isinstance(statement, Rejected):
-            await self.end(order, OrderEvent.REJECT, statement.code)
+            await self.rejected(order, statement.code)
         elif isinstance(statement, Cancelled):
             await self._over(order, OrderEvent.CANCEL_ACK, statement.filled)
         elif isinstance(statement, Expired):
@@ -82,9 +76,9 @@ class OrderTracker:
             if order.live:  # refused because it ended there: the fill we have not heard of is looked for
                 self.ask_about(order)
 
-    async def end(self, order: Order, event: OrderEvent, reason: str) -> None:
+    async def rejected(self, order: Order, reason: str) -> None:
         """End an order that never worked; where it did work, the contradiction is asked about."""
-        ended = self.book.step(order, event, reason=reason)
+        ended = self.book.step(order, OrderEvent.REJECT, reason=reason)
         if ended.state is OrderState.REJECTED:
             await self.free(ended)
         elif ended.live:

@@ -83,6 +83,7 @@ class RealTimeSystem:
         self._busy = 0
         self._idle = anyio.Event()
         self._group: TaskGroup | None = None
+        # A task that is cancelled before its first step never awaits its job: such a job is closed, not leaked.
         self._unstarted: dict[int, Job] = {}
 
     def add(self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None) -> A:
