@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 OTHER_PYTHONS := 3.12 3.13
 QUICK_TESTS := tests/domain tests/runtime
 PYTEST_ARGS ?=
-CODE := interlock tools tests benchmarks
+RUNS ?= 1000000
+CODE := interlock pytest_interlock tools tests benchmarks examples
 
-.PHONY: help demo test test-all-pythons check format lock bench docs failure-matrix clean
+.PHONY: help demo test test-all-pythons check format lock bench docs failure-matrix power-cut crash-test mutants clean soak explore-long
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -24,7 +25,10 @@ demo: $(VENV)/.installed ## Run a whole trading day in simulation and show where
 	echo "  audit.jsonl            the hash chain; check it: $(BIN)/interlock audit verify $${run}audit.jsonl"; \
 	echo "  state_snapshots.jsonl  the session, seen from outside"; \
 	echo "  metrics.json           the counters"; \
-	echo "  run.json               config, seed and choices; run it again: $(BIN)/interlock replay $$run"
+	echo "  run.json               config, seed and choices; run it again: $(BIN)/interlock replay $$run"; \
+	echo; \
+	echo "The report, one page for any browser:"; \
+	$(BIN)/interlock report $$run
 
 test: $(VENV)/.installed ## Run the whole test suite (PYTEST_ARGS="-k audit" narrows it)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -58,12 +62,30 @@ lock: ## Make requirements.lock anew, from pyproject.toml (UPGRADE=--upgrade tak
 bench: $(VENV)/.installed ## Measure steps and whole orders per second
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.installed ## Write the generated parts of docs/contract.md and ARCHITECTURE.md
+soak: $(VENV)/.installed ## Trade for ten real minutes with a faulty broker: flat memory, no task left, no warning
+	$(BIN)/python -W error -m tools.soak
+
+docs: $(VENV)/.installed ## Write what is generated: parts of docs/contract.md and ARCHITECTURE.md, configs/proofs
 	$(BIN)/python -m tools.contract
 	$(BIN)/python -m tools.diagrams
+	$(BIN)/python -m tools.proofs
 
 failure-matrix: $(VENV)/.installed ## Run every fault and every pair again and write docs/failure-matrix.md (a minute)
 	$(BIN)/python -m tools.failure_matrix
+
+power-cut: $(VENV)/.installed ## Replay power cuts at every write and sync of a store; NORMAL has to lose (a minute)
+	$(BIN)/python -m tools.power_cut
+
+crash-test: $(VENV)/.installed ## Kill a trading child at every named point and hold store and broker to each other (a minute or two)
+	$(BIN)/python -m tools.crash --planted
+	$(BIN)/python -m tools.crash
+
+# Two jobs, whatever the machine: the same seeds give the same digest everywhere.
+explore-long: $(VENV)/.installed ## Explore every case, a million runs (RUNS=N), and say what was hit; hours
+	$(BIN)/interlock explore --scenario all --runs $(RUNS) --jobs 2 --failures 20 --all-hit --json out/explored/long.json
+
+mutants: $(VENV)/.installed ## Search for every planted fault anew and write docs/mutants.md (a minute)
+	$(BIN)/python -m tools.mutants
 
 clean: ## Remove environments, caches and what runs left behind
 	rm -rf .venv .venv-* out dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

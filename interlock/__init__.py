@@ -9,6 +9,8 @@ from interlock.domain.findings import Tolerances
 from interlock.domain.intents import OrderIntent
 from interlock.domain.recon_report import ReconDiff, ReconSummary
 from interlock.facade import DryrunConfig, DryrunResult, LiveSessionOrchestrator
+from interlock.host import EventsMissed, HostSession, OrderUpdate, open_session
+from interlock.ports import BrokerReader, BrokerTrader
 from interlock.recon import (
     AuditLog,
     ExternalSnapshot,
@@ -23,20 +25,26 @@ from interlock.sessions import LiveTestOverride
 
 __all__ = [
     "AuditLog",
+    "BrokerReader",
+    "BrokerTrader",
     "DryrunConfig",
     "DryrunResult",
+    "EventsMissed",
     "ExternalSnapshot",
     "Fill",
+    "HostSession",
     "InterlockError",
     "LedgerOrder",
     "LiveSessionOrchestrator",
     "LiveTestOverride",
     "OrderIntent",
     "OrderLedger",
+    "OrderUpdate",
     "PositionLedger",
     "ReconDiff",
     "ReconSummary",
     "ReconciliationEngine",
     "SnapshotSource",
     "Tolerances",
+    "open_session",
 ]

@@ -14,32 +14,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from interlock.config.alert_sinks import local_sinks, refuse_sockets
 from interlock.config.load import LoadedConfig, config_from_tree
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
 from interlock.domain.errors import BadInput, StorageError, StoreDamaged
 from interlock.domain.findings import Finding
 from interlock.domain.ids import canonical_json, sha256_hex
-from interlock.domain.instants import to_ns
+from interlock.domain.instants import NS_PER_S, to_ns
 from interlock.domain.session_states import SessionStatus
 from interlock.mocks.faults import STORE_FAULTS
 from interlock.mocks.recording import Recording, load_recording
+from interlock.observe.snapshots import publish_snapshots, write_snapshots
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.damaged_store import DamagedStore
 from interlock.runtime.recorder import RunRecorder, RunSinks
 from interlock.runtime.redaction import redact, scrub
+from interlock.runtime.run_difference import Difference, first_difference
 from interlock.runtime.run_folder import (
+    ALERTS,
     RUN_SCHEMA,
     VERSION,
-    Difference,
     RecordingRef,
     RunFolder,
     RunManifest,
-    first_difference,
     read_manifest,
 )
 from interlock.runtime.schedule import Schedule, SeededSchedule, TapeSchedule
@@ -49,10 +51,21 @@ from interlock.runtime.store import Store
 from interlock.runtime.telemetry import session_logger
 from interlock.sessions import LiveRequest, SessionResult, SteppedSession
 
-__all__ = ["DryrunOutcome", "Progress", "ReplayOutcome", "replay_run", "run_dryrun_config"]
+__all__ = ["DryrunOutcome", "Progress", "ReplayOutcome", "Witness", "replay_run", "run_dryrun_config"]
 
 Progress = Callable[[float, int], None]
 """Told between steps: how far the run is (0 to 1) and how many steps it took. A KeyboardInterrupt from it stops."""
+
+
+class Witness(Protocol):
+    """Watches a run from beside it, step by step; must not change anything."""
+
+    def begins(self, session: SteppedSession) -> None:
+        """Take note of the session before its first step."""
+
+    def stepped(self) -> None:
+        """Look again: a step has run, or the session was finished."""
+
 
 _EXIT_FINDINGS: Final = 2
 _EXIT_INTERRUPTED: Final = 130
@@ -126,11 +139,15 @@ def run_dryrun_config(
     one ends at once and keeps nothing.
 
     Raises:
-        BadInput: the recording cannot be read, the run exists already, or its folder cannot be made.
+        BadInput: the recording cannot be read, or is given together with a store that was used before; the run exists
+            already, or its folder cannot be made.
         StoreRefused: the store cannot be opened, or is owned by somebody else. A damaged one rejects the session.
         StorageError: the disk refused to take an artifact; nothing is kept.
     """
     config = loaded.config
+    refuse_sockets(config.alerts)
+    if store_path is None and config.store.path is not None:
+        store_path = Path(config.store.path)
     if store_path is not None and any(rule.fault in STORE_FAULTS for rule in config.broker.faults.rules):
         raise BadInput("broker.faults", "has faults of a store in memory", "none of those together with --store")
     if config.broker.kind == "recording" and recording_path is None:
@@ -145,12 +162,22 @@ def run_dryrun_config(
         schedule=schedule or SeededSchedule(config.session.seed, config.session.scheduler),
         steps_max=min(steps or config.session.max_steps, config.session.max_steps),
     )
-    with _store(store_path, config.run_id) as store, RunFolder(out, config.run_id, replace=replace) as folder:
-        return _run(plan, folder, progress, store)
+    with _store(store_path, plan) as store, RunFolder(out, config.run_id, replace=replace) as folder:
+        outcome = _run(plan, folder, progress, store)
+    publish_snapshots(outcome.folder)
+    return outcome
 
 
-def replay_run(folder: Path, *, recording_path: Path | None = None, progress: Progress | None = None) -> ReplayOutcome:
+def replay_run(
+    folder: Path,
+    *,
+    recording_path: Path | None = None,
+    progress: Progress | None = None,
+    witness: Witness | None = None,
+) -> ReplayOutcome:
     """Run the run in ``folder`` again and compare the artifacts byte by byte; ``folder`` is only read.
+
+    With a ``witness`` it is told of each step. Interrupted then, nothing is compared: KeyboardInterrupt.
 
     Raises:
         BadInput: the folder is not that of a whole run, or its recording is missing or another one.
@@ -173,7 +200,9 @@ def replay_run(folder: Path, *, recording_path: Path | None = None, progress: Pr
     try:
         with tempfile.TemporaryDirectory(prefix="interlock-replay-") as scratch:
             with RunFolder(Path(scratch), manifest.run_id) as copy:
-                outcome = _run(plan, copy, progress)
+                outcome = _run(plan, copy, progress, witness=witness)
+            if witness is not None and outcome.interrupted_at_step != plan.interrupt_at_step:
+                raise KeyboardInterrupt
             difference = first_difference(folder, outcome.folder)
     except OSError as error:
         message = f"{error.filename or tempfile.gettempdir()}: no place for a replay: {error.strerror or error}"
@@ -200,23 +229,33 @@ def _recording_of(manifest: RunManifest, given: Path | None, where: str) -> Reco
 
 
 @contextmanager
-def _store(path: Path | None, run_id: str) -> Iterator[Store | None]:
+def _store(path: Path | None, plan: _Plan) -> Iterator[Store | None]:
     """Own the store of a run for its length; None for one that is kept in memory."""
     if path is None:
         yield None
         return
     try:
-        store = SqliteStore(path, owner=f"interlock dryrun {run_id}")
+        store = SqliteStore(path, owner=f"interlock dryrun {plan.config.run_id}", ttl_s=plan.config.store.ttl_s)
     except StoreDamaged as error:
         yield DamagedStore(error)
         return
     with store:
+        if plan.recording is not None and store.length():
+            raise BadInput(str(path), "was used before, and a recording plays from its beginning", "a new store")
         yield store
 
 
-def _run(plan: _Plan, folder: RunFolder, progress: Progress | None, store: Store | None = None) -> DryrunOutcome:
+def _run(
+    plan: _Plan,
+    folder: RunFolder,
+    progress: Progress | None,
+    store: Store | None = None,
+    witness: Witness | None = None,
+) -> DryrunOutcome:
     config = plan.config
     start_ns = Parts(config, plan.recording).start_ns
+    if store is not None and store.length():  # simulated time goes on where an earlier session left it
+        start_ns = max(start_ns, store.latest_ns() + NS_PER_S)
     clock = VirtualClock(start_ns)
 
     def sink(name: str, file: str) -> Sink:
@@ -234,33 +273,46 @@ def _run(plan: _Plan, folder: RunFolder, progress: Progress | None, store: Store
     )
     log = session_logger(config.run_id, config.session.session_id)
     recorder = RunRecorder(config.run_id, config.session.strategy_id, sinks, start_ns=start_ns, log=log)
+    recorder.alert_sinks = local_sinks(config, lambda: folder.file(ALERTS))
     live, schedule = LiveRequest(plan.live_enabled_by), plan.schedule
     with SteppedSession(
         config, recorder, clock=clock, schedule=schedule, recording=plan.recording, live=live, store=store
     ) as session:
-        interrupted_at = _drive(session, plan, progress)
+        interrupted_at = _drive(session, plan, progress, witness)
         result = session.finish()
+        if witness is not None:
+            witness.stepped()
         findings = _findings(session)
+        startup = session.orchestrator.startup
+        write_snapshots(session, folder)
     if recorder.broken():
         folder.complain()
+    # null where the broker was not asked, such as after a rejected config
+    folder.write("reconcile-report.json", canonical_json(redact(msgspec.to_builtins(startup))) + b"\n")
     folder.write("run.json", canonical_json(_manifest(plan, interrupted_at)) + b"\n")
     kept = folder.keep()
     metrics = msgspec.json.decode((kept / "metrics.json").read_bytes(), type=dict[str, Any])
     return DryrunOutcome(result, kept, metrics, findings, interrupted_at)
 
 
-def _drive(session: SteppedSession, plan: _Plan, progress: Progress | None) -> int | None:
+def _drive(
+    session: SteppedSession, plan: _Plan, progress: Progress | None, witness: Witness | None = None
+) -> int | None:
     """Step the session to its end or limit; return the step at which it was interrupted, if it was."""
     system, limit = session.system, plan.steps_max
     interrupted_at: int | None = None
     fraction = _fraction(session, plan)
+    if witness is not None:
+        witness.begins(session)
     with _held_interrupts() as asked:
         while system.steps < limit:
-            until = min(system.steps + _CHUNK_STEPS, limit)
+            until = min(system.steps + (_CHUNK_STEPS if witness is None else 1), limit)
             if plan.interrupt_at_step is not None and interrupted_at is None:
                 until = min(until, plan.interrupt_at_step)
             if session.run_n_steps(until - system.steps).reason != "limit":
                 break
+            if witness is not None:
+                witness.stepped()
             told = _told(progress, fraction(limit), system.steps)
             if interrupted_at is None and (told or asked() or system.steps == plan.interrupt_at_step):
                 interrupted_at = system.steps

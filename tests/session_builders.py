@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from interlock.config.load import config_from_tree
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
+from interlock.domain.alert_notes import AlertNote
 from interlock.domain.broker import Fill
 from interlock.domain.money import decimal_text
 from interlock.domain.orders import Order
@@ -20,6 +21,7 @@ from interlock.mocks.exchange import Exchange
 from interlock.mocks.playback import RecordedBroker
 from interlock.mocks.recording import Recording
 from interlock.runtime.actor import Actor, Context
+from interlock.runtime.alert_sinks import BlockingSink
 from interlock.runtime.recorder import RunRecorder, RunSinks
 from interlock.runtime.schedule import Schedule
 from interlock.runtime.sinks import Sink
@@ -61,6 +63,7 @@ class Kept:
         self.states: list[Record] = []
         self.metrics: list[Record] = []
         self.audit: list[Record] = []
+        self.alerts: list[AlertNote] = []
 
     @property
     def codes(self) -> list[str]:
@@ -74,6 +77,18 @@ class Kept:
     def payloads(self, event_type: str) -> list[Record]:
         """Return what the events of one type carry."""
         return [record["payload"] for record in self.events if record["event_type"] == event_type]
+
+
+class AlertList(BlockingSink):
+    """A sink for alerts that keeps them."""
+
+    def __init__(self, notes: list[AlertNote]) -> None:
+        super().__init__("kept")
+        self.notes = notes
+
+    def put(self, note: AlertNote) -> None:
+        """Keep the note."""
+        self.notes.append(note)
 
 
 class Ran(NamedTuple):
@@ -142,7 +157,9 @@ def a_recorder(kept: Kept, config: SessionConfig, start_ns: int = 0) -> RunRecor
         sink("metrics", kept.metrics),
         sink("audit", kept.audit),
     )
-    return RunRecorder(config.run_id, config.session.strategy_id, sinks, start_ns=start_ns)
+    recorder = RunRecorder(config.run_id, config.session.strategy_id, sinks, start_ns=start_ns)
+    recorder.alert_sinks = (AlertList(kept.alerts),)
+    return recorder
 
 
 def a_session(
@@ -152,12 +169,14 @@ def a_session(
     recording: Recording | None = None,
     live: LiveRequest | None = None,
     broker_actor: Callable[[Context], Actor] | None = None,
-    store: Store | None = None,
+    store: Store | Record | None = None,
     **sections: Any,
 ) -> SteppedSession:
-    """Return a session that has not taken a step yet. The caller closes it."""
-    config = a_config(**sections)
+    """Return a session that has not taken a step yet, on a store, or with that section. The caller closes it."""
+    keeps = {"store": store} if isinstance(store, dict) else {}
+    config = a_config(**sections, **keeps)
     recorder = a_recorder(kept, config, Parts(config, recording).start_ns)
+    store = None if isinstance(store, dict) else store
     return SteppedSession(
         config, recorder, schedule=schedule, recording=recording, live=live, broker=broker_actor, store=store
     )

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from interlock.domain.account_book import opening_lines
 from interlock.domain.broker import Fill
 from interlock.domain.order_states import OrderEvent
 from interlock.domain.orders import Order, advance, book_fill
-from interlock.runtime.store import Execution, Store
+from interlock.runtime.store import Store
+from interlock.runtime.store_changes import Execution
 from tests.domain_builders import a_fill, an_order
 
 __all__ = ["FailingDisk", "a_life", "an_execution", "contents_of", "copied", "fill_store", "rows_of", "sent"]
 
 Step = tuple[Order, Execution | None]
-TABLES = ("orders", "fills", "switch", "journal")
+TABLES = ("orders", "fills", "switch", "journal", "books", "spent")
 
 
 def sent(order: Order) -> Order:
@@ -44,7 +47,15 @@ def a_life(key: str, *, steps: int = 4) -> Iterator[Step]:
 
 
 def fill_store(store: Store, orders: int = 24) -> None:
-    """Put orders into a store, a third of them not ended, and a kill switch that was set and released."""
+    """Put an account and orders into a store, a third of them not ended, a purge, a kill switch set and released."""
+    store.open_account("mock", "main", opening_lines(Decimal(1000), {"BTC/EUR": Decimal(3), "ETH/EUR": Decimal(2)}))
+    for order, execution in a_life("old"):
+        if order.version:
+            store.journal(order, execution)
+        else:
+            store.claim(order)
+    store.note(b'{"code":"PURGE"}\n')
+    store.purge(1 << 62, ())
     for number in range(orders):
         for order, execution in a_life(f"o{number}", steps=2 + number % 3):
             if order.version:

@@ -1,9 +1,8 @@
-"""Processes around one store, for tests: ``python -m tests.store_driver kills|race|sessions FILE ROUNDS SEED``.
+"""Processes around one store, for tests: ``python -m tests.store_driver kills|race FILE ROUNDS SEED``.
 
 ``kills`` lets a child write and says what was acknowledged to it before a SIGKILL; after each kill the store is
-verified whole and every acknowledged version looked up. ``race`` lets two children claim the same keys. ``sessions``
-kills a whole session after so many steps and runs it once more on what it left. Prints one line of JSON; an assertion
-that fails is the exit code.
+verified whole and every acknowledged version looked up. ``race`` lets two children claim the same keys. Prints
+one line of JSON; an assertion that fails is the exit code.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from interlock.runtime.seeds import SeededStreams
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store_verify import verify_store
 from tests.domain_builders import an_order
-from tests.session_builders import Kept, a_day, a_session, exchange_of, run_session
 from tests.store_builders import a_life
 
 ACKS_MAX = 60
@@ -76,6 +74,7 @@ def _write_on(path: Path, number: int, out: IO[str]) -> None:
                     store.journal(order, execution)
                 else:
                     store.claim(order)
+                store.commit()
                 out.write(f"{order.client_order_id} {order.version}\n")
                 out.flush()
 
@@ -98,47 +97,14 @@ def _claim_all(path: Path, keys: list[str], out: IO[str]) -> None:
         try:
             with SqliteStore(path, owner="a racer") as store:
                 for key in left[:AT_ONCE]:
-                    out.write(f"{key} {store.claim(an_order(key))}\n")
+                    claimed = store.claim(an_order(key))
+                    store.commit()
+                    out.write(f"{key} {claimed}\n")
                 del left[:AT_ONCE]
         except StoreRefused as refused:
             refusals[str(refused)] = 1
         time.sleep(0.0005)
     raise AssertionError("never owned the store again")
-
-
-def sessions(path: Path, rounds: int, seed: int) -> dict[str, Any]:
-    """Kill a session ``rounds`` times, each on a store of its own, and run it again there."""
-    draw = SeededStreams(seed)
-    known_before, sent_after = 0, 0
-    for number in range(rounds):
-        file = path.with_name(f"{number}.sqlite3")
-        steps = 1 + draw.below(SESSION_STEPS, "steps")
-        pid, stream = _child(partial(_die_after, file, steps))
-        placed = {line.strip() for line in stream}
-        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
-        report = verify_store(file)
-        with SqliteStore(file, owner="after the kill") as store:
-            kept = Kept()
-            session = a_session(kept, store=store, strategy=a_day(), session={"seed": seed})
-            known = {key for key in placed if store.order_of(key) is not None}
-            assert known == placed, "an order left whose claim was lost"
-            ran = run_session(session, kept)
-            again = set(exchange_of(ran.session).orders)
-        assert not again & placed, "an order left twice"
-        assert ran.result.status == "COMPLETED"
-        known_before += report.orders
-        sent_after += len(again)
-    return {"known": known_before, "sent_after": sent_after}
-
-
-def _die_after(path: Path, steps: int, out: IO[str]) -> None:
-    """Run a session for some steps, say which orders the broker has, and die."""
-    store = SqliteStore(path, owner="a session that dies")
-    session = a_session(Kept(), store=store, strategy=a_day(), session={"seed": 1})
-    session.run_n_steps(steps)
-    out.writelines(f"{key}\n" for key in exchange_of(session).orders)
-    out.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _child(work: Callable[[IO[str]], None]) -> tuple[int, IO[str]]:
@@ -160,5 +126,5 @@ def _child(work: Callable[[IO[str]], None]) -> tuple[int, IO[str]]:
 
 if __name__ == "__main__":
     store_place.MOUNTS = Path("/nowhere")  # a test's folder may lie in memory: no power is cut here
-    task = {"kills": kills, "race": race, "sessions": sessions}[sys.argv[1]]
+    task = {"kills": kills, "race": race}[sys.argv[1]]
     print(json.dumps(task(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))  # noqa: T201 - read by the test

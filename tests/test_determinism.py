@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from interlock.dryrun import replay_run
-from interlock.runtime.run_folder import ARTIFACTS, first_difference
+from interlock.runtime.run_difference import first_difference
+from interlock.runtime.run_folder import ARTIFACTS
 from tests.run_builders import ROOT, a_process, contents, interlock
 
 pytestmark = pytest.mark.spec("RT-5")

@@ -83,7 +83,7 @@ def test_a_good_run_is_accepted_and_completed_and_has_no_codes() -> None:
     assert outcome.result == DryrunResult(accepted=True, status=outcome.result.status, run_id="run_demo_001")
     assert outcome.result.status.value == "COMPLETED"
     assert [state["status"] for state in outcome["state_sink"]] == ["INIT", *["RUNNING"] * 3, "COMPLETED"]
-    assert (outcome.codes[0], outcome.codes[-1]) == ("C2_DRYRUN_START", "C2_DRYRUN_STOP")
+    assert (outcome.codes[0], outcome.codes[-1]) == ("ENGINE_RESTART", "C2_DRYRUN_STOP")
 
 
 @pytest.mark.spec("ORC-7")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
 
 from interlock.mocks.broker import MockBroker
+from interlock.mocks.fault_rows import MUST_SETTLE, ROWS
 from interlock.mocks.faults import STORE_FAULTS, Fault
 from interlock.sessions import SteppedSession
 from tools.failure_matrix import DATA, PAGE, page_of, read_matrix, written
 from tools.matrix_cells import (
-    MUST_SETTLE,
-    ROWS,
     SEEDS,
     SETTLED,
     STEPS_MAX,
@@ -39,6 +39,15 @@ NEVER_SETTLE = (
     "overfill",
 )
 """What no machine can explain away."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_walks_over_what_earlier_tests_left() -> Iterator[None]:
+    """Spare the garbage collector the whole suite's leftovers: thousands of sessions follow."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.spec(

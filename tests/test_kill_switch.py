@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.domain.errors import StoreRefused
-from interlock.runtime.store import MemoryStore
+from interlock.runtime.memory_store import MemoryStore
 from tests.actors.stage import Stage, stays_silent
 from tests.session_builders import BTC, at, run
 

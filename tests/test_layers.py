@@ -10,8 +10,18 @@ from tools.determinism import broad_handlers, unordered_uses
 
 PACKAGE = Path(__file__).resolve().parent.parent / "interlock"
 DETERMINISTIC = ("domain", "runtime", "actors", "mocks")
-SUPERVISORS = ("runtime/realtime.py", "runtime/stepped.py")
-"""Where an actor's own crash is turned into a trip (RT-8): the only places that may catch everything."""
+SUPERVISORS = (
+    "actors/port_door.py",
+    "actors/ported_broker.py",
+    "certify/case.py",
+    "certify/kit.py",
+    "certify/loading.py",
+    "host/opening.py",
+    "runtime/realtime.py",
+    "runtime/stepped.py",
+)
+"""Where everything may be caught: a crash of an actor trips (RT-8), an error of an adapter is an unknown outcome (or
+what its certification found), and one of the host waits until its session has ended."""
 
 
 def sources(*folders: str) -> list[Path]:

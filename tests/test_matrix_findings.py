@@ -107,7 +107,7 @@ def test_a_kill_switch_that_could_not_be_stored_is_tried_again_to_the_last() -> 
 @pytest.mark.spec("SAF-6", "FLT-10")
 def test_a_fill_that_could_not_be_recorded_is_booked_when_it_comes_again() -> None:
     """Journal first: a store that refuses leaves the fill unbooked, so that asking for it books it once, and whole."""
-    locked = {"fault": "store_locked", "nth": [4]}
+    locked = {"fault": "store_locked", "nth": [3]}
     ran = a_run(locked, script=[at(1, "d1", **CROSSES)])
     assert ran.result.status == "FAILED"
     assert orders_of(ran.session)["d1"].state == "FILLED"

@@ -27,6 +27,18 @@ def test_a_library_cannot_get_around_it() -> None:
         urllib.request.urlopen("http://127.0.0.1:9/")
 
 
+@pytest.mark.usefixtures("loopback")
+def test_a_test_may_be_let_through_to_this_machine_and_no_further() -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        with pytest.raises(AssertionError, match=r"socket\.connect"):
+            client.connect(("192.0.2.1", 9))
+        with pytest.raises(AssertionError, match=r"socket\.getaddrinfo"):
+            socket.getaddrinfo("localhost", 80)
+
+
 def test_an_event_loop_still_has_its_socket_pair() -> None:
     async def answer() -> int:
         return await asyncio.get_running_loop().run_in_executor(None, lambda: 42)

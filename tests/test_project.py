@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 DIRECT = [
     *map(Requirement, PROJECT["project"]["dependencies"]),
     *map(Requirement, PROJECT["dependency-groups"]["dev"]),
@@ -39,3 +40,18 @@ def test_the_lock_names_no_index_no_path_and_not_the_project_itself() -> None:
     lines = [line for line in LOCK.splitlines() if not line.lstrip().startswith(("#", "--hash=sha256:"))]
     assert not [line for line in lines if re.search(r"://|^-|/|@|file:|^interlock\b", line)]
     assert "://" not in LOCK
+
+
+def test_every_direct_dependency_stands_in_architecture_with_its_reason() -> None:
+    reasons = ARCHITECTURE.partition("### Dependencies")[2].partition("\n## ")[0]
+    named = set(re.findall(r"[a-z][a-z-]+", reasons))
+    extras = [Requirement(line) for lines in PROJECT["project"]["optional-dependencies"].values() for line in lines]
+    assert [wanted.name for wanted in (*DIRECT, *extras) if wanted.name not in named] == []
+
+
+def test_every_part_of_the_package_has_its_place_in_the_house() -> None:
+    house = ARCHITECTURE.partition("## The house")[2].split("```")[1]
+    named = set(re.findall(r"^  ([a-z_]+)(?:/|\.py) ", house, flags=re.MULTILINE))
+    named |= set(re.findall(r" ([a-z_]+)\.py ", house))
+    parts = {path.stem for path in (ROOT / "interlock").iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert sorted(part for part in parts - named if not part.startswith("_")) == []

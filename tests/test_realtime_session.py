@@ -15,6 +15,7 @@ from interlock.config.model import SessionConfig
 from interlock.domain.errors import DeadlineExceeded
 from interlock.domain.intents import OrderIntent
 from interlock.domain.messages import SubmitStatus
+from interlock.domain.order_states import OrderState
 from interlock.domain.session_states import SessionState
 from interlock.sessions import LiveRequest, RealTimeSession, Session, SessionResult
 from tests.session_builders import (
@@ -96,6 +97,12 @@ async def begun(session: RealTimeSession) -> None:
         await anyio.lowlevel.checkpoint()
 
 
+async def filled(session: RealTimeSession, decision_id: str) -> None:
+    """Wait until the order of a decision has its last fill, however long that takes on this machine."""
+    while orders_of(session)[decision_id].state is not OrderState.FILLED:
+        await anyio.lowlevel.checkpoint()
+
+
 def an_intent(decision_id: str, **wanted: str) -> OrderIntent:
     """Return the intent of ``intent_fields``."""
     return OrderIntent.model_validate(intent_fields(decision_id, **wanted))
@@ -159,16 +166,18 @@ async def test_a_rough_broker_and_real_time_still_leave_both_sides_agreed(seed: 
 
 @pytest.mark.spec("RT-10")
 async def test_a_host_submits_and_is_told_what_became_of_it() -> None:
-    session = a_session(Kept())
+    session = a_session(Kept(), broker={"timeout_s": "9"})
     with bounded():
         async with session:
             early = await session.submit(an_intent("early"))
             await begun(session)
-            outcomes = [
-                await session.submit(an_intent("d1", limit_price="101")),
-                await session.submit(an_intent("d1", limit_price="101")),
-                await session.submit(an_intent("d1", limit_price="102")),
-                await session.submit(an_intent("d2", quantity="11")),
+            outcomes = [await session.submit(an_intent("rests")) for _ in range(2)]
+            outcomes.append(await session.submit(an_intent("fills", limit_price="101")))
+            await filled(session, "fills")
+            outcomes += [
+                await session.submit(an_intent("fills", limit_price="101")),
+                await session.submit(an_intent("fills", limit_price="102")),
+                await session.submit(an_intent("large", quantity="11")),
             ]
             session.stop("the host is done")
             result = await session.ended()
@@ -177,6 +186,8 @@ async def test_a_host_submits_and_is_told_what_became_of_it() -> None:
     assert [(outcome.status, outcome.code) for outcome in outcomes] == [
         (SubmitStatus.ACCEPTED, ""),
         (SubmitStatus.DUPLICATE, "ACK"),
+        (SubmitStatus.ACCEPTED, ""),
+        (SubmitStatus.DUPLICATE, "FILLED"),
         (SubmitStatus.REFUSED, "KEY_REUSED"),
         (SubmitStatus.REFUSED, "RAIL_ORDER_QUANTITY"),
     ]

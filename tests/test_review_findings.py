@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +31,8 @@ from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
 from interlock.domain.session_states import SessionState
 from interlock.mocks.exchange import Exchange
-from interlock.runtime.store import ClaimResult, MemoryStore
+from interlock.runtime.memory_store import MemoryStore
+from interlock.runtime.store import ClaimResult, silent
 from interlock.sessions import RealTimeSession
 from tests.actors.stage import Move, Stage, an_intent, behaves, does_silently, key_of, says
 from tests.session_builders import Kept, a_config, a_recorder, intent_fields
@@ -155,7 +157,7 @@ def test_a_position_of_unknown_entry_price_stays_of_unknown_entry_price() -> Non
 class LockedStore(MemoryStore):
     """A store that takes no claim."""
 
-    def claim(self, order: Order) -> ClaimResult:
+    def claim(self, order: Order, say: Callable[[], None] = silent) -> ClaimResult:
         """Refuse."""
         message = "database is locked"
         raise StoreRefused(message)

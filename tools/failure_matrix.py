@@ -18,7 +18,8 @@ from typing import Final
 import msgspec
 
 from interlock.domain.ids import canonical_json
-from tools.matrix_cells import ROWS, SEEDS, SETTLED, Outcomes, cell, cells_of, run_cell
+from interlock.mocks.fault_rows import ROWS
+from tools.matrix_cells import SEEDS, SETTLED, Outcomes, cell, cells_of, run_cell
 
 __all__ = ["DATA", "PAGE", "Matrix", "main", "page_of", "read_matrix", "written"]
 

@@ -24,6 +24,7 @@ from interlock.domain.broker import (
     Rejected,
     Throttled,
     Unavailable,
+    Undelivered,
 )
 from interlock.domain.budget import AttemptBudget
 from interlock.domain.errors import (
@@ -73,8 +74,7 @@ class BrokerLink:
 
         async def attempt() -> Accepted | Rejected:
             last_line(order)
-            self._ctx.count("orders_place_total")
-            return await self._call(order.client_order_id, request, (Accepted, Rejected))
+            return await self._call(order.client_order_id, request, (Accepted, Rejected), "orders_place_total")
 
         return await retrying(self._ctx, self._settings.policy, "place", attempt, _REPEAT_WRITES)
 
@@ -82,8 +82,8 @@ class BrokerLink:
         """Cancel what is left of one order; raises as ``place`` does."""
 
         async def attempt() -> Cancelled | CancelRefused:
-            self._ctx.count("orders_cancel_total")
-            return await self._call(client_order_id, CancelOrder(client_order_id), (Cancelled, CancelRefused))
+            request, expected = CancelOrder(client_order_id), (Cancelled, CancelRefused)
+            return await self._call(client_order_id, request, expected, "orders_cancel_total")
 
         return await retrying(self._ctx, self._settings.policy, "cancel", attempt, _REPEAT_WRITES)
 
@@ -95,8 +95,8 @@ class BrokerLink:
         """
 
         async def attempt() -> BrokerOrder | OrderNotFound:
-            self._ctx.count("orders_query_total")
-            return await self._call(client_order_id, QueryOrder(client_order_id), (BrokerOrder, OrderNotFound))
+            request, expected = QueryOrder(client_order_id), (BrokerOrder, OrderNotFound)
+            return await self._call(client_order_id, request, expected, "orders_query_total")
 
         return await retrying(self._ctx, self._settings.policy, "query", attempt, _REPEAT_READS)
 
@@ -104,15 +104,17 @@ class BrokerLink:
         """Ask for the account; raises as ``query`` does. An empty snapshot is never made up."""
 
         async def attempt() -> BrokerSnapshot:
-            return await self._call("snapshot", GetSnapshot(fills_after), (BrokerSnapshot,))
+            return await self._call("snapshot", GetSnapshot(fills_after), (BrokerSnapshot,), "broker_snapshots_total")
 
         return await retrying(self._ctx, self._settings.policy, "snapshot", attempt, _REPEAT_READS)
 
-    async def _call(self, key: str, request: object, expected: tuple[type[T], ...]) -> T:
+    async def _call(self, key: str, request: object, expected: tuple[type[T], ...], counter: str) -> T:
+        """Make one attempt, counted where the budget lets it leave."""
         spent = self._budget.take(key, self._ctx.now_ns())
         if spent:
             self._ctx.count("attempts_withheld_total")
             raise Withheld(spent, "the budget of attempts is used up")
+        self._ctx.count(counter)
         try:
             answer = await self._ctx.ask(self._settings.broker, request, self._settings.timeout_s)
         except DeadlineExceeded as error:
@@ -122,6 +124,8 @@ class BrokerLink:
             return answer
         if isinstance(answer, Throttled):
             raise RateLimited(answer.retry_after_s)
+        if isinstance(answer, Undelivered):
+            raise NotSent(answer.reason or "the request never left")
         if isinstance(answer, Unavailable):
             raise OutcomeUnknown(answer.reason or "the broker is unavailable")
         # An answer to something else says nothing about this: recorded, and the outcome is unknown (FLT-10).

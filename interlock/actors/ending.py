@@ -6,6 +6,8 @@ says what is still open at the broker; what only a person can settle is left to 
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from interlock.actors.cadence import cadence
@@ -14,12 +16,17 @@ from interlock.actors.session_record import SessionRecord
 from interlock.actors.watch import Watch
 from interlock.domain.findings import Severity
 from interlock.domain.messages import SessionEnded, SetGate, Trip
+from interlock.domain.order_states import OrderState
 from interlock.domain.reconcile import ReconcileReport, ReconcileResult
 from interlock.domain.session_states import SessionEvent, SessionState
+from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Context
 from interlock.runtime.mailbox import Lane
 
 __all__ = ["Ending", "EndingSettings"]
+
+
+_ON_THEIR_WAY: Final = (OrderState.SENT, OrderState.UNKNOWN)
 
 
 class EndingSettings(msgspec.Struct, frozen=True):
@@ -31,6 +38,8 @@ class EndingSettings(msgspec.Struct, frozen=True):
     """How long the last reconcile may take before the session ends without it."""
     cancel_on_stop: bool = True
     observe: bool = False
+    shadow: bool = False
+    """Nothing there is ours to cancel, or to leave open."""
     rails: str = "rails"
     strategy: str | None = None
 
@@ -55,6 +64,8 @@ class Ending:
         ctx, settings = self._ctx, self._settings
         self._desk.gate_open = False
         moved = self._record.move(event, reason)
+        if event is SessionEvent.TRIP and any(order.state in _ON_THEIR_WAY for order in self._desk.book.live.values()):
+            ctx.sometimes(Sometimes.TRIP_WHILE_PLACING)
         if not moved and event is SessionEvent.TRIP:
             self._drain_again()
         if not moved or self._record.state is not SessionState.STOPPING:
@@ -69,6 +80,7 @@ class Ending:
         late = self._final_asked and not self._drained_again and self._desk.book.live
         if late and self._record.state is SessionState.STOPPING:
             self._drained_again, self._final_asked, self._drains = True, False, 0
+            self._ctx.sometimes(Sometimes.DRAINED_AGAIN)
             settings = self._settings
             self._ctx.spawn(cadence(self._ctx, "drain", settings.drain_every_s, settings.drains_max), "drain")
 
@@ -79,7 +91,7 @@ class Ending:
         self._drains += 1
         last = self._drains >= self._settings.drains_max
         live = self._desk.book.live
-        if self._settings.cancel_on_stop or self._record.trips:
+        if self._cancels:
             for key in list(live):
                 self._desk.tracker.cancel(key)
             if live and not last:
@@ -118,5 +130,9 @@ class Ending:
         if report is not None and report.result is not ReconcileResult.UNAVAILABLE:
             code = "ORDERS_OPEN_AT_BROKER" if there else "NOTHING_OPEN_AT_BROKER"
             self._ctx.audit(code, "what the last look found", {"orders": there}, "WARN" if there else "INFO")
-        counts = self._settings.cancel_on_stop or bool(self._record.trips)
-        return len({**dict.fromkeys(there), **self._desk.book.live}) if counts else 0
+        return len({**dict.fromkeys(there), **self._desk.book.live}) if self._cancels else 0
+
+    @property
+    def _cancels(self) -> bool:
+        """Return whether what is open is cancelled, so that it matters what stays."""
+        return (self._settings.cancel_on_stop or bool(self._record.trips)) and not self._settings.shadow

@@ -15,8 +15,10 @@ import msgspec
 from interlock.actors.broker_link import BrokerLink
 from interlock.actors.cadence import cadence
 from interlock.actors.ending import Ending, EndingSettings
-from interlock.actors.order_desk import OrderDesk
+from interlock.actors.order_desk import SHADOW, OrderDesk
+from interlock.actors.recovery import Recovery
 from interlock.actors.session_record import SessionRecord
+from interlock.actors.sightings import Sightings
 from interlock.actors.watch import Watch
 from interlock.domain.broker import BrokerMessage, PositionClaim, Reconnected, Unreadable
 from interlock.domain.health import HealthLimits
@@ -24,7 +26,9 @@ from interlock.domain.messages import (
     CancelDone,
     CancelIntent,
     CancelOutcome,
+    ExecutionsFetched,
     GetLocalView,
+    HostSaw,
     ObservePosition,
     PlaceDone,
     QueryDone,
@@ -42,9 +46,11 @@ from interlock.domain.messages import (
     Verdict,
 )
 from interlock.domain.preflight import PreflightFacts, preflight
+from interlock.domain.rails import exposure_complaint
 from interlock.domain.reconcile import ReconcileReport
 from interlock.domain.session_states import SessionEvent, SessionState
 from interlock.runtime.actor import Actor, Context, refuse
+from interlock.runtime.crash_points import CrashPoint
 from interlock.runtime.mailbox import Lane, ReplyTo
 
 __all__ = ["Orchestrator", "SessionSettings"]
@@ -61,6 +67,8 @@ class SessionSettings(msgspec.Struct, frozen=True):
     reconcile_every_s: float = 300.0
     check_every_s: float = 30.0
     observe: bool = False
+    version: str = ""
+    """The release of this engine, as the store remembers it."""
     reconciler: str = "reconciler"
 
 
@@ -78,12 +86,17 @@ class Orchestrator(Actor):
         super().__init__(ctx)
         self.desk = desk
         facts = settings.facts
-        self.record = SessionRecord(ctx, desk.book.store, settings.session_id, facts.run_id)
+        self.record = SessionRecord(ctx, desk.book.store, settings.session_id, facts.run_id, settings.version)
+        desk.presets.alert = self.record.alert
         self.watch = Watch(ctx, self.record, link, run_id=facts.run_id, reconciler=settings.reconciler)
+        self.recovery = Recovery(ctx, desk.book, desk.tracker, link)
+        self.sightings = Sightings(ctx, desk.settings, desk.tracker)
+        self.startup: ReconcileReport | None = None
+        """What the start-up reconcile said."""
         self._ending = Ending(ctx, settings.ending, self.record, desk, self.watch)
         self._settings = settings
         self._probe = probe
-        self._may_ask = facts.broker_is_mock and (facts.live_override or not facts.live_enabled_by)
+        self._may_ask = facts.may_ask
         self._handlers: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             StartSession: self._start,
             ReconcileDone: self._reconciled,
@@ -91,7 +104,8 @@ class Orchestrator(Actor):
             Verdict: desk.verdict,
             PlaceDone: desk.placed,
             CancelDone: desk.tracker.cancel_ended,
-            QueryDone: desk.tracker.asked,
+            QueryDone: self._asked,
+            ExecutionsFetched: self._fetched,
             PositionClaim: self._claimed,
             Reconnected: self._after_a_gap,
             Unreadable: self._after_a_gap,
@@ -116,8 +130,11 @@ class Orchestrator(Actor):
         elif isinstance(message, GetLocalView) and reply_to is not None:
             self.ctx.reply(reply_to, self.desk.book.view(message))
         elif isinstance(message, CancelIntent) and reply_to is not None:
-            code = self.desk.tracker.cancel(message.client_order_id)
-            self.ctx.reply(reply_to, CancelOutcome(message.client_order_id, not code, code))
+            shadow, key = self._settings.facts.shadow, message.client_order_id
+            code = SHADOW if shadow else self.desk.tracker.cancel(key)
+            self.desk.answer(reply_to, CancelOutcome(key, not code, code))
+        elif isinstance(message, HostSaw) and reply_to is not None:
+            self.ctx.reply(reply_to, await self.sightings.saw(message.what))
         else:
             refuse(self, message)
 
@@ -141,19 +158,41 @@ class Orchestrator(Actor):
     async def _start(self, _: StartSession) -> None:
         facts = self._settings.facts
         self.record.tell("created")
+        self.record.begin()
+        self.desk.book.open()
         for reset in self.desk.book.store.resets():
             self.ctx.audit("OPERATOR_RESET", reset.reason, msgspec.to_builtins(reset), "WARN")
         self.ctx.audit("C2_DRYRUN_START", "session begins", {"run_id": facts.run_id, "strategy_id": facts.strategy_id})
         if self.record.state is not SessionState.INIT:
             return  # told to stop before it began
-        if self._may_ask:
+        if self._may_ask and self.desk.book.restored:
+            self.recovery.begin()
+        elif self._may_ask:
             await self.watch.ask("startup")
         else:
             await self._judge(None)
 
+    async def _fetched(self, done: ExecutionsFetched) -> None:
+        await self.recovery.fetched(done)
+        await self._compare_if_recovered()
+
+    async def _asked(self, done: QueryDone) -> None:
+        if self.recovery.running:
+            self.desk.book.store.probe(CrashPoint.REC_AFTER_QUERY)
+        await self.desk.tracker.asked(done)
+        await self._compare_if_recovered()
+
+    async def _compare_if_recovered(self) -> None:
+        if self.recovery.finished() and self.record.state is SessionState.INIT:
+            await self.watch.ask("startup")
+
     async def _judge(self, startup: ReconcileReport | None) -> None:
         """Preflight: all reasons against beginning, or go."""
+        book, limits = self.desk.book, self.desk.settings.limits
+        above = exposure_complaint(book.exposure, limits)
         facts = msgspec.structs.replace(self._probe(), startup=startup)
+        if not facts.shadow:
+            facts = msgspec.structs.replace(facts, exposure_error=above)
         rejects = preflight(facts)
         if rejects:
             self.record.reject(rejects)
@@ -163,6 +202,11 @@ class Orchestrator(Actor):
         self.record.move(SessionEvent.PREFLIGHT_PASSED, "")
         self.record.move(SessionEvent.ACTIVATE, "")
         settings = self._settings
+        if startup is not None:
+            # What recovery has just settled is still in memory: a late fill or a repeated decision must find its row.
+            dropped = book.store.purge(self.ctx.now_ns(), (*startup.open_there, *book.orders))
+            book.commits.changed()
+            self.ctx.count("keys_purged_total", dropped)
         self.desk.gate_open = True
         await self.ctx.send(settings.ending.rails, SetGate(open=True, reason="preflight passed"), Lane.CONTROL)
         ticks = int(settings.duration_s / min(settings.reconcile_every_s, settings.check_every_s)) + 1
@@ -187,6 +231,8 @@ class Orchestrator(Actor):
             await self.watch.ask("cadence")
         else:
             settings, now_ns = self._settings, self.ctx.now_ns()
+            if settings.facts.shadow:
+                return  # it protects nothing by stopping; that the broker is silent each reconcile has told
             self.desk.tracker.retry_cancels()
             oldest_ns = self.desk.oldest_check_ns(now_ns)
             for code, text in self.watch.complaints(settings.health, oldest_ns, settings.check_every_s):
@@ -195,7 +241,9 @@ class Orchestrator(Actor):
     async def _reconciled(self, done: ReconcileDone) -> None:
         report = done.report
         about = self.watch.note(report)
+        self.desk.book.exposure.fills.all_matched(report.matched)
         if report.reason == "startup":
+            self.startup = report
             if self.record.state is SessionState.INIT:
                 await self._judge(report)
             return

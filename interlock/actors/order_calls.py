@@ -16,6 +16,7 @@ from interlock.domain.errors import BrokerError, NotProcessed
 from interlock.domain.instants import to_ns
 from interlock.domain.messages import CallOutcome, CancelDone, PlaceDone, QueryDone
 from interlock.domain.orders import Order
+from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Context
 from interlock.runtime.mailbox import Lane
 
@@ -76,6 +77,8 @@ class OrderCalls:
             except BrokerError as error:
                 answer, reason = None, str(error)
             settled = ctx.now_ns() - sent_ns >= to_ns(settle.settle_after_s)
+            if isinstance(answer, OrderNotFound) and not settled:
+                ctx.sometimes(Sometimes.NOT_FOUND_YET)
             if isinstance(answer, BrokerOrder) or (answer is not None and settled):
                 done = QueryDone(client_order_id, CallOutcome.ANSWERED, settled, answer)
                 break

@@ -13,12 +13,14 @@ import msgspec
 
 from interlock.actors.order_calls import OrderCalls
 from interlock.actors.order_tracker import OrderTracker
+from interlock.actors.slippage_watch import PresetAlarm
 from interlock.domain.broker import Rejected
 from interlock.domain.errors import Withheld
 from interlock.domain.intents import OrderIntent
 from interlock.domain.limits import RailLimits
 from interlock.domain.messages import (
     CallOutcome,
+    CancelOutcome,
     CheckIntent,
     PlaceDone,
     SubmitOutcome,
@@ -28,17 +30,22 @@ from interlock.domain.messages import (
 from interlock.domain.order_states import OrderEvent, OrderState
 from interlock.domain.orders import Order, new_order
 from interlock.domain.rails import check_order
+from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Context
 from interlock.runtime.credit import Credit
 from interlock.runtime.mailbox import ReplyTo
 from interlock.runtime.store import ClaimResult
 
-__all__ = ["DeskSettings", "OrderDesk"]
+__all__ = ["SHADOW", "DeskSettings", "OrderDesk"]
+
+SHADOW: Final = "SHADOW"
+"""The code under which a session that only reads refuses what would change something."""
 
 _HELD: Final = "the store holds the key already; it is never sent again"
 _UNCLAIMED: Final = {
     ClaimResult.KNOWN: ("KEY_KNOWN", _HELD),
     ClaimResult.CONFLICT: ("KEY_REUSED", _HELD),
+    ClaimResult.SPENT: ("KEY_SPENT", "the key was used long ago; it is never sent again"),
     ClaimResult.HALTED: ("KILL_SWITCH", "the kill switch is set; nothing is claimed while it is"),
 }
 """What the host is told when a key could not be claimed: code and reason."""
@@ -53,6 +60,8 @@ class DeskSettings(msgspec.Struct, frozen=True):
     limits: RailLimits
     rails: str = "rails"
     in_flight_max: int = 32
+    shadow: bool = False
+    """Nothing is sent: what the host and the broker say is only held against each other."""
 
 
 class OrderDesk:
@@ -64,10 +73,12 @@ class OrderDesk:
         self.tracker = tracker
         self.book = tracker.book
         self.gate_open = False
+        self.presets = PresetAlarm()
         self._calls = calls
         self._credit = Credit("checks", settings.in_flight_max)
         self._waiting: dict[str, tuple[Order, ReplyTo | None]] = {}
         self._placing: dict[str, ReplyTo | None] = {}
+        self._untold: dict[int, tuple[ReplyTo, SubmitOutcome | CancelOutcome]] = {}
 
     # -- from the intent to the send ------------------------------------------------------------------------
 
@@ -78,11 +89,17 @@ class OrderDesk:
         key = order.client_order_id
         waiting = self._waiting.get(key)
         known = self.book.store.order_of(key) or (None if waiting is None else waiting[0])
-        if known is not None and known.fingerprint == order.fingerprint:
+        if settings.shadow:
+            self._refuse(order, reply_to, SHADOW, "the session has a broker that can only be read")
+        elif known is not None and known.fingerprint == order.fingerprint:
             ctx.count("duplicate_intents_total")
-            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state))
+            ctx.sometimes(Sometimes.DUPLICATE_INTENT)
+            self.answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state))
         elif known is not None:
+            ctx.sometimes(Sometimes.KEY_REUSED)
             self._refuse(order, reply_to, "KEY_REUSED", "the decision was used before, for something else")
+        elif self.book.store.spent(key):
+            self._refuse(order, reply_to, *_UNCLAIMED[ClaimResult.SPENT])
         elif not self._credit.take():
             self._refuse(order, reply_to, "BUSY", "too many intents on their way; try again")
         else:
@@ -102,24 +119,30 @@ class OrderDesk:
         if verdict.code:
             self._refuse(order, reply_to, verdict.code, verdict.reason)
             return
-        claim = self.book.store.claim(order)
+        claim, sent = self.book.claim(order)
         if claim is not ClaimResult.CLAIMED:
             self._refuse(order, reply_to, *_UNCLAIMED[claim])
-            await self.tracker.free(order)
+            await self.tracker.free(order, left=False)
             return
         self._placing[order.client_order_id] = reply_to
-        sent = self.book.step(order, OrderEvent.SEND)
-        self.ctx.spawn(self._calls.place(sent, self._last_line), "place")
+        self.book.commits.then(lambda: self.ctx.spawn(self._calls.place(sent, self._last_line), "place"))
 
     def dismiss(self) -> None:
         """Answer every host that still waits: the session is over, and nobody else will."""
-        for key, (_, reply_to) in self._waiting.items():
-            ended = SubmitOutcome(key, SubmitStatus.REFUSED, "SESSION_ENDED", "nothing was sent")
-            self._answer(reply_to if key not in self._placing else None, ended)
+        unsent = {key: reply_to for key, (_, reply_to) in self._waiting.items() if key not in self._placing}
+        for key, reply_to in unsent.items():
+            if reply_to is not None:
+                ended = SubmitOutcome(key, SubmitStatus.REFUSED, "SESSION_ENDED", "nothing was sent")
+                self.ctx.reply(reply_to, ended)
         for key, reply_to in self._placing.items():
-            self._answer(reply_to, SubmitOutcome(key, SubmitStatus.UNKNOWN, "SESSION_ENDED", "ask the broker"))
-        self._waiting.clear()
-        self._placing.clear()
+            if reply_to is not None:
+                self.ctx.reply(reply_to, _unknown(key))
+        for reply_to, outcome in self._untold.values():
+            key = outcome.client_order_id
+            never = CancelOutcome(key, requested=False, code="SESSION_ENDED")
+            self.ctx.reply(reply_to, never if isinstance(outcome, CancelOutcome) else _unknown(key))
+        for waiting in (self._waiting, self._placing, self._untold):
+            waiting.clear()
 
     def oldest_check_ns(self, now_ns: int) -> int:
         """Return when the intent that waits longest for a verdict came in; ``now_ns`` where none waits."""
@@ -127,8 +150,11 @@ class OrderDesk:
 
     def _last_line(self, order: Order) -> None:
         """Check once more, right before bytes leave; reserve at the first attempt."""
-        exposure = self.book.exposure
-        if exposure.holds(order.client_order_id):
+        exposure, key = self.book.exposure, order.client_order_id
+        if self.book.orders[key].state is not OrderState.SENT:
+            code = "ALREADY_THERE"
+            raise Withheld(code, "the broker has spoken of the order meanwhile")
+        if exposure.holds(key):
             if not self.gate_open:
                 code = "RAIL_GATE_CLOSED"
                 raise Withheld(code, "the gate closed between two attempts")
@@ -151,6 +177,8 @@ class OrderDesk:
         if done.answer is not None:
             await self.tracker.believe(done.answer)
         elif done.outcome is CallOutcome.NOT_PROCESSED:
+            if done.reason.startswith("RAIL_"):
+                self.ctx.sometimes(Sometimes.WITHHELD)
             await self.tracker.rejected(self.book.orders[key], done.reason)
         else:
             order = self.book.step(self.book.orders[key], OrderEvent.PLACE_UNKNOWN, reason=done.reason)
@@ -162,21 +190,34 @@ class OrderDesk:
         if order.state is OrderState.REJECTED:
             status = SubmitStatus.REJECTED if done.answer is not None else SubmitStatus.REFUSED
             code = done.answer.code if isinstance(done.answer, Rejected) else done.reason.partition(":")[0]
+            if status is SubmitStatus.REFUSED:
+                self.presets.refused(order, code, order.reason)
             self.ctx.count(f"orders_rejected_total|{code}")
         elif order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.QUARANTINED):
             status, code = SubmitStatus.UNKNOWN, "OUTCOME_UNKNOWN"
         else:
             status, code = SubmitStatus.ACCEPTED, ""
-        self._answer(reply_to, SubmitOutcome(key, status, code, order.reason))
+        self.answer(reply_to, SubmitOutcome(key, status, code, order.reason))
 
     def _refuse(self, order: Order, reply_to: ReplyTo | None, code: str, reason: str) -> None:
         ctx, key = self.ctx, order.client_order_id
         ctx.count(f"intents_refused_total|{code}")
+        self.presets.refused(order, code, reason)
         payload = {"client_order_id": key, "decision_id": order.decision_id, "symbol": order.symbol, "code": code}
         ctx.emit("INTENT_REFUSED", {**payload, "reason": reason})
         ctx.audit("INTENT_REFUSED", reason, payload, "WARN")
-        self._answer(reply_to, SubmitOutcome(key, SubmitStatus.REFUSED, code, reason))
+        self.answer(reply_to, SubmitOutcome(key, SubmitStatus.REFUSED, code, reason))
 
-    def _answer(self, reply_to: ReplyTo | None, outcome: SubmitOutcome) -> None:
+    def answer(self, reply_to: ReplyTo | None, outcome: SubmitOutcome | CancelOutcome) -> None:
+        """Tell the host, once everything is durable that the outcome stands on."""
         if reply_to is not None:
+            self._untold[reply_to.ask_id] = reply_to, outcome
+            self.book.commits.then(lambda: self._tell(reply_to, outcome))
+
+    def _tell(self, reply_to: ReplyTo, outcome: SubmitOutcome | CancelOutcome) -> None:
+        if self._untold.pop(reply_to.ask_id, None) is not None:
             self.ctx.reply(reply_to, outcome)
+
+
+def _unknown(key: str) -> SubmitOutcome:
+    return SubmitOutcome(key, SubmitStatus.UNKNOWN, "SESSION_ENDED", "ask the broker")

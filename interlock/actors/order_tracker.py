@@ -24,11 +24,12 @@ from interlock.domain.broker import (
     statements_of,
 )
 from interlock.domain.limits import RailLimits
-from interlock.domain.messages import CallOutcome, CancelDone, Observe, OrderClosed, QueryDone
+from interlock.domain.messages import CallOutcome, CancelDone, Observe, OrderAdopted, OrderClosed, QueryDone
 from interlock.domain.order_states import ORDER_TABLE, OrderEvent, OrderState
 from interlock.domain.orders import Order
 from interlock.domain.rails import check_cancel
 from interlock.domain.repair import Action, PlannedAction
+from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Context
 
 __all__ = ["OrderTracker"]
@@ -45,6 +46,12 @@ class OrderTracker:
         self._rails = rails
         self._cancel_wanted: dict[str, None] = {}
         self._asking: dict[str, None] = {}
+        self._over_there: dict[str, OrderEvent] = {}
+
+    @property
+    def asking(self) -> int:
+        """Return about how many orders the broker is being asked."""
+        return len(self._asking)
 
     async def believe(self, statement: BrokerMessage) -> None:
         """Fold one statement of the broker into its order.
@@ -52,16 +59,28 @@ class OrderTracker:
         Raises:
             InvariantBroken, IllegalTransition: the statement contradicts what must always hold.
         """
+        key = getattr(statement, "client_order_id", "")
+        recalled = self.book.recall(key)
+        if recalled is not None:
+            await self._ctx.send(self._rails, OrderAdopted(recalled))
+        if isinstance(statement, Fill) and self.book.booked_before(statement):
+            self._ctx.count("duplicate_fills_total")
+            return
         await self._ctx.send(self._rails, Observe(statement))
         if isinstance(statement, Fill):
             self.book.book(statement)
             self._cancel_if_wanted(statement.client_order_id)
             return
-        order = self.book.orders.get(getattr(statement, "client_order_id", ""))
-        if order is None:
+        order = self.book.orders.get(key)
+        if order is not None:
+            await self._follow(order, statement)
+        else:
             self._ctx.count("orphan_statements_total")
             self._ctx.audit("ORPHAN_STATEMENT", f"{type(statement).__name__} for an order we never sent", level="WARN")
-        elif isinstance(statement, Accepted):
+
+    async def _follow(self, order: Order, statement: BrokerMessage) -> None:
+        """Fold what is no fill into an order of ours."""
+        if isinstance(statement, Accepted):
             self.book.exposure.accepted(statement)
             self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
             self._cancel_if_wanted(order.client_order_id)
@@ -73,6 +92,8 @@ class OrderTracker:
             await self._over(order, OrderEvent.EXPIRE, statement.filled)
         elif isinstance(statement, CancelRefused):
             self._cancel_refused(order, statement.code)
+            if order.state is OrderState.FILLED or statement.code == "ALREADY_FILLED":
+                self._ctx.sometimes(Sometimes.CANCEL_REFUSED_FILLED)
             if order.live:  # refused because it ended there: the fill we have not heard of is looked for
                 self.ask_about(order)
 
@@ -85,17 +106,20 @@ class OrderTracker:
             self.ask_about(ended)
 
     async def _over(self, order: Order, event: OrderEvent, filled_there: Decimal) -> None:
-        """Close an order that the broker calls over; fills that are still missing are asked for."""
-        over = self.book.step(order, event)
-        if filled_there > over.filled:
-            self.ask_about(over)
+        """Close an order that the broker calls over, once every fill of it is here; what is missing is asked for."""
+        if filled_there > order.filled:
+            self._ctx.sometimes(Sometimes.END_WITH_FILLS_MISSING)
+            # Closed now, neither the order nor the fill that is missing would count after a restart.
+            self._over_there[order.client_order_id] = event
+            self.ask_about(order)
         else:
+            self.book.step(order, event)
             await self.free(order)
 
-    async def free(self, order: Order) -> None:
-        """Release what was reserved for an order that is over, in both books."""
+    async def free(self, order: Order, *, left: bool = True) -> None:
+        """Release what was reserved for an order that is over, or that never ``left``, in both books."""
         self.book.exposure.release(order.client_order_id)
-        await self._ctx.send(self._rails, OrderClosed(order.client_order_id))
+        await self._ctx.send(self._rails, OrderClosed(order.client_order_id, left))
 
     def repair(self, actions: tuple[PlannedAction, ...]) -> None:
         """Start what a reconcile has planned: both actions only ask for the broker's own word."""
@@ -116,6 +140,7 @@ class OrderTracker:
         if order is None:
             return "UNKNOWN_ORDER"
         if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+            self._ctx.sometimes(Sometimes.CANCEL_WAITED)
             self._cancel_wanted[client_order_id] = None
         elif ORDER_TABLE.allows(order.state, OrderEvent.CANCEL_REQUEST):
             exposure, now_ns = self.book.exposure, self._ctx.now_ns()
@@ -126,7 +151,7 @@ class OrderTracker:
             exposure.messages.note(now_ns)
             self._cancel_wanted.pop(client_order_id, None)
             self.book.step(order, OrderEvent.CANCEL_REQUEST)
-            self._ctx.spawn(self._calls.cancel(client_order_id), "cancel")
+            self.book.commits.then(lambda: self._ctx.spawn(self._calls.cancel(client_order_id), "cancel"))
         elif order.state is not OrderState.CANCEL_PENDING:
             return "NOT_OPEN"
         return ""
@@ -171,16 +196,22 @@ class OrderTracker:
         self._asking.pop(key, None)
         order = self.book.orders[key]
         if isinstance(done.answer, BrokerOrder):
+            if order.state is OrderState.UNKNOWN:
+                self._ctx.sometimes(Sometimes.ADOPTED)
+            self._over_there.pop(key, None)
             for statement in statements_of(done.answer):
                 await self.believe(statement)
             order = self.book.orders[key]
             if order.state is OrderState.CANCEL_PENDING and done.answer.status is BrokerStatus.OPEN:
                 self._cancel_refused(order, "still open there")
-        elif order.state is not OrderState.UNKNOWN:
+        elif order.state is not OrderState.UNKNOWN or key in self._over_there:
             self._ctx.audit("ORDER_NOT_CONFIRMED", f"asked about {key}: {done.reason or 'not found'}", level="WARN")
+            if key in self._over_there:
+                order = self.book.step(order, self._over_there.pop(key))
             if not order.live:  # over, though not all of it was heard: nothing more is held for it
                 await self.free(order)
         elif done.answer is not None:
+            self._ctx.sometimes(Sometimes.VOIDED)
             self.book.step(order, OrderEvent.NOT_FOUND, reason="not found after the settle time")
             await self.free(order)
         else:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from interlock.domain.alerts import divergence_counts
 from interlock.domain.findings import Finding, FindingKind
 from interlock.domain.recon_records import DIFF_CODE, records_of
 from interlock.domain.recon_report import EscalationRow, ReconDiff, ReconSummary, diffs_of, escalation, summarize
 from interlock.domain.reconcile import ReconcileReport, ReconcileResult, Repair
 from interlock.domain.repair import Action
+from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Context
 
 __all__ = ["ReconTeller"]
@@ -39,6 +41,11 @@ class ReconTeller:
         ctx, now_ns = self._ctx, report.finished_ns
         ctx.count("engine_reconcile_runs_total")
         ctx.count("reconcile_mismatches_total", len(report.findings) + len(report.repairs))
+        for finding in (*report.findings, *(repair.finding for repair in report.repairs)):
+            ctx.count(f"findings_total|{finding.kind}")
+        counted = divergence_counts(report.findings)
+        ctx.count("engine_reconcile_stale_orders_total", counted["stale"])
+        ctx.count("engine_reconcile_orphan_orders_total", counted["orphan"])
         ctx.emit(
             "RECONCILE",
             {
@@ -79,6 +86,7 @@ class ReconTeller:
             "after": repair.after,
         }
         self._ctx.emit("RECON_REPAIR", meta)
+        self._ctx.sometimes(Sometimes.REPAIRED)
         self._ctx.audit(code, finding.description, meta, "WARN")
         self._ctx.count(f"reconcile_repairs_total|{repair.action}")
 

@@ -15,10 +15,12 @@ from typing import Final
 import msgspec
 
 from interlock.actors.broker_link import BrokerLink
+from interlock.actors.limits_mirror import LimitsMirror
 from interlock.actors.recon_teller import ReconTeller
 from interlock.domain.broker import BrokerSnapshot
 from interlock.domain.errors import BrokerError, OutcomeUnknown
 from interlock.domain.findings import Finding, Severity, Tolerances, worst
+from interlock.domain.limits import RailLimits
 from interlock.domain.messages import GetLocalView, ObservePosition, ReconcileDone, ReconcileNow, RepairNow
 from interlock.domain.money import ZERO
 from interlock.domain.recon_report import (
@@ -36,6 +38,7 @@ from interlock.domain.reconcile import (
     survivors,
 )
 from interlock.domain.repair import Action, PlannedAction, RepairPolicy, plan
+from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import Lane, ReplyTo
 
@@ -51,6 +54,8 @@ class ReconcilerSettings(msgspec.Struct, frozen=True):
 
     session_id: str
     strategy_id: str
+    limits: RailLimits
+    """The engine's own limits, to compare the broker's with; nothing is capped here."""
     orchestrator: str = "orchestrator"
     grace_s: float = 5.0
     repair_wait_s: float = 15.0
@@ -67,7 +72,8 @@ class ReconcilerSettings(msgspec.Struct, frozen=True):
 class Reconciler(Actor):
     """Runs reconciles as jobs; keeps only how far both sides' fills have been matched."""
 
-    def __init__(self, ctx: Context, settings: ReconcilerSettings, link: BrokerLink) -> None:
+    def __init__(self, ctx: Context, settings: ReconcilerSettings, link: BrokerLink, matched: int = 0) -> None:
+        """Begin with fills above ``matched``: up to there both sides agreed in an earlier session."""
         super().__init__(ctx)
         self._settings = settings
         self._link = link
@@ -78,15 +84,16 @@ class Reconciler(Actor):
             top_n=settings.top_n,
             matrix=settings.escalation,
         )
+        self.mirror = LimitsMirror(ctx, settings.limits)
         self._matched_here = 0
-        self._matched_there = 0
+        self._matched_there = matched
         self._rebased: dict[str, Decimal] = {}
         self.observed: list[Finding] = []
 
     async def handle(self, message: object, reply_to: ReplyTo | None) -> None:  # noqa: ARG002 - nobody asks this actor
         """Serve requests to reconcile, and the positions of a recording."""
         if isinstance(message, ReconcileNow):
-            self.ctx.spawn(self._reconcile(message), "reconcile")
+            self.ctx.spawn(self._reconcile(message), f"reconcile {message.reconcile_id}")
         elif isinstance(message, ObservePosition):
             self._observe(message)
         else:
@@ -120,6 +127,8 @@ class Reconciler(Actor):
             local, broker = await self._look(after_ns=broker.as_of_ns)
             found = survivors(first, self._differences(local, broker))
             dismissed = len(first) - len(found)
+            if dismissed:
+                ctx.sometimes(Sometimes.SECOND_LOOK_DISMISSED)
             actions = self._planned(found, local)
             if actions:
                 await ctx.ask(settings.orchestrator, RepairNow(request.reconcile_id, actions))
@@ -133,7 +142,8 @@ class Reconciler(Actor):
                 repairs = self._repaired(request.reconcile_id, found, stays, actions)
                 found = stays
         healthy = worst(found) in (None, Severity.INFO)
-        if healthy and not dismissed and not repairs:
+        agreed = healthy and not dismissed and not repairs
+        if agreed:
             self._matched_here, self._matched_there = local.fills_known, broker.cursor
         return ReconcileReport(
             request.reconcile_id,
@@ -147,6 +157,8 @@ class Reconciler(Actor):
             orders_compared=len(local.orders),
             fills_compared=len(local.fills),
             open_there=tuple(sorted(order.client_order_id for order in broker.open_orders)),
+            matched=broker.cursor if agreed else 0,
+            limits_alarm=self.mirror.note(request.reconcile_id, broker),
         )
 
     def _differences(self, local: LocalView, broker: BrokerSnapshot) -> tuple[Finding, ...]:
@@ -201,6 +213,7 @@ class Reconciler(Actor):
             if not is_stale(view, broker) and broker.as_of_ns > after_ns:
                 return self._with_rebase(view), broker
             self.ctx.count("stale_snapshots_total")
+            self.ctx.sometimes(Sometimes.STALE_SNAPSHOT)
             await self.ctx.sleep(self._settings.grace_s)
         message = "every snapshot was older than fills we have booked"
         raise OutcomeUnknown(message)

@@ -6,8 +6,13 @@ session still knows enough to go on (ORC-5).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
+
 from interlock.actors.broker_link import BrokerLink
 from interlock.actors.session_record import SessionRecord
+from interlock.domain.alerts import divergence_counts
 from interlock.domain.findings import Severity
 from interlock.domain.health import HealthFacts, HealthLimits, health_complaints
 from interlock.domain.ids import stable_id
@@ -27,6 +32,10 @@ class Watch:
 
     def __init__(self, ctx: Context, record: SessionRecord, link: BrokerLink, *, run_id: str, reconciler: str) -> None:
         self.last_report: ReconcileReport | None = None
+        self.last_ok_ns: int | None = None
+        """When both sides were last compared and agreed."""
+        self.on_report: Callable[[ReconcileReport], None] | None = None
+        """Told each report: a host that waits for one."""
         self._ctx = ctx
         self._record = record
         self._link = link
@@ -61,14 +70,23 @@ class Watch:
         """Take a report down, alert where it calls for it, and return what a trip would have to tell of it."""
         self.last_report = report
         self._running -= 1
+        if self.on_report is not None:
+            self.on_report(report)
         about: dict[str, object] = {"reconcile_id": report.reconcile_id, "findings": len(report.findings)}
         if report.result is ReconcileResult.UNAVAILABLE:
-            self._record.alert("ALERT_RECONCILE_FAILED", {**about, "detail": report.detail})
+            failed = {**about, "code": "broker_unavailable", "detail": report.detail}
+            self._record.alert("ALERT_RECONCILE_FAILED", failed)
             return about
         self._link.last_answer_ns = max(self._link.last_answer_ns, report.finished_ns)
         self._last_compared_ns = report.finished_ns
+        if report.result is ReconcileResult.HEALTHY:
+            self.last_ok_ns = report.finished_ns
         if report.worst not in (None, Severity.INFO):
-            self._record.alert("ALERT_RECONCILE_DIVERGENCE", about)
+            self._record.alert("ALERT_RECONCILE_DIVERGENCE", {**about, **divergence_counts(report.findings)})
+        alarm = report.limits_alarm
+        if alarm is not None:
+            counted = {"reconcile_id": report.reconcile_id, "limits": len(alarm.mismatches), "reason": alarm.text}
+            self._record.alert("ALERT_BROKER_LIMIT_MISMATCH", {**counted, **msgspec.to_builtins(alarm)})
         return about
 
     def complaints(

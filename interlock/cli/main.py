@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from interlock.cli import audit, recon, runs, store
+from interlock.cli import audit, certify, explore, prove, recon, report, runs, schema, serve, status, store
 from interlock.cli.terminal import complain, say
 from interlock.domain.errors import InterlockError
 from interlock.runtime.run_folder import VERSION
@@ -34,10 +34,18 @@ app = typer.Typer(
 )
 app.command()(runs.dryrun)
 app.command()(runs.replay)
+app.command()(explore.explore)
+app.command()(report.report)
 app.add_typer(recon.app, name="recon")
 app.add_typer(audit.app, name="audit")
 app.add_typer(store.app, name="store")
 app.command()(store.reset)
+app.command()(status.status)
+app.command()(prove.prove)
+app.command()(prove.convert)
+app.command()(schema.schema)
+app.command()(serve.serve)
+app.command()(certify.certify)
 
 
 @app.callback()

@@ -21,7 +21,7 @@ from interlock.config.yaml_file import read_yaml
 from interlock.domain.errors import BadInput
 from interlock.runtime.redaction import is_secret_key, looks_secret
 
-__all__ = ["LoadedConfig", "config_from_tree", "load_config"]
+__all__ = ["LoadedConfig", "config_from_tree", "environment_secret", "load_config"]
 
 _PREFIX = "INTERLOCK_"
 _LIVE = "live_enabled"
@@ -91,6 +91,11 @@ def config_from_tree(tree: dict[str, Any], where: str) -> SessionConfig:
         BadInput: naming the first key that is wrong, what is wrong with it, and what is allowed.
     """
     return _validated(tree, lambda _: where)
+
+
+def environment_secret(name: str) -> str:
+    """Return what a variable that the settings name holds, or "": secrets have no place in the settings themselves."""
+    return os.environ.get(name, "")
 
 
 def _validated(tree: dict[str, Any], source: Callable[[Place], str]) -> SessionConfig:

@@ -10,42 +10,55 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from interlock.domain.broker import FeeCurrency
+from interlock.config.alert_model import AlertsConfig, WebhookConfig
+from interlock.config.host_model import HostConfig
+from interlock.config.section import DAY_S, RetryConfig, Section
+from interlock.config.work_model import DayConfig, StepConfig, StrategyConfig
+from interlock.domain.broker import BrokerLimits, FeeCurrency
 from interlock.domain.door_types import Flag, Instant, Seconds, Whole
+from interlock.domain.errors import BadInput
 from interlock.domain.findings import Severity
 from interlock.domain.intents import Identifier, OrderIntent, Symbol
 from interlock.domain.money import Amount, Price, Quantity, SignedQuantity
+from interlock.domain.slippage import DEFAULT_SESSIONS, SlippagePreset, SlippagePresets
 from interlock.mocks.faults import FaultPlan
 
 __all__ = [
+    "AlertsConfig",
     "BookConfig",
     "BrokerConfig",
     "DayConfig",
+    "HostConfig",
     "InstrumentConfig",
+    "ObserveConfig",
     "OpeningConfig",
+    "PresetConfig",
     "RailsConfig",
     "ReconcileConfig",
     "RetryConfig",
     "SessionConfig",
     "SessionSection",
+    "SessionWindows",
     "SettleConfig",
     "SinksConfig",
+    "SlippageConfig",
     "StepConfig",
+    "StoreConfig",
     "StrategyConfig",
+    "WebhookConfig",
 ]
 
-_DAY = 86_400.0
 
 Name = Annotated[str, Field(max_length=200)]
+SessionWindows = Annotated[
+    tuple[Annotated[str, Field(max_length=20)], ...],
+    BeforeValidator(lambda said: [said] if isinstance(said, str) else said),
+]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SessionSection(_Section):
+class SessionSection(Section):
     """Who runs, for how long, and who runs next."""
 
     session_id: Identifier
@@ -55,10 +68,10 @@ class SessionSection(_Section):
     seed: Annotated[Whole, Field(ge=0, le=2**63 - 1)] = 0
     scheduler: Literal["fifo", "random"] = "fifo"
     start_utc: Instant = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-    duration_s: Annotated[Seconds, Field(gt=0, le=31 * _DAY)] = 3600.0
+    duration_s: Annotated[Seconds, Field(gt=0, le=31 * DAY_S)] = 3600.0
     max_steps: Annotated[Whole, Field(ge=1, le=100_000_000)] = 2_000_000
-    check_every_s: Annotated[Seconds, Field(ge=1, le=_DAY)] = 30.0
-    heartbeat_timeout_s: Annotated[Seconds, Field(ge=1, le=_DAY)] = 900.0
+    check_every_s: Annotated[Seconds, Field(ge=1, le=DAY_S)] = 30.0
+    heartbeat_timeout_s: Annotated[Seconds, Field(ge=1, le=DAY_S)] = 900.0
     drain_every_s: Annotated[Seconds, Field(gt=0, le=3600)] = 5.0
     drains_max: Annotated[Whole, Field(ge=1, le=10_000)] = 60
     cancel_on_stop: Flag = True
@@ -66,7 +79,7 @@ class SessionSection(_Section):
     """None: the packaged default."""
 
 
-class InstrumentConfig(_Section):
+class InstrumentConfig(Section):
     """One symbol: its price path at the mock broker, and its caps."""
 
     symbol: Symbol
@@ -74,6 +87,10 @@ class InstrumentConfig(_Section):
     tick_size: Price = Decimal("0.01")
     points: Annotated[tuple[Price, ...], Field(max_length=100_000)] = ()
     pip_size: Price | None = None
+    lot_step: Quantity | None = None
+    """Orders are whole numbers of it; None: any quantity."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{1,11}$")] | None = None
+    """What it is priced in, such as EUR. The account adds all of them up, so those that say it say the same."""
     max_order_quantity: Quantity
     max_order_notional: Quantity
     max_position: Quantity | None = None
@@ -83,23 +100,25 @@ class InstrumentConfig(_Section):
     allow_short: Flag = False
 
 
-class OpeningConfig(_Section):
+class OpeningConfig(Section):
     """What we believe the account holds at the beginning."""
 
     cash: Amount | None = None
-    positions: dict[Symbol, SignedQuantity] = {}
+    positions: dict[Symbol, SignedQuantity] = Field(default_factory=dict)
 
 
-class BookConfig(_Section):
+class BookConfig(Section):
     """What the mock broker says the account holds, where it is not what we believe."""
 
     cash: Amount | None = None
     positions: dict[Symbol, SignedQuantity] | None = None
     orders: Annotated[tuple[OrderIntent, ...], Field(max_length=1000)] = ()
     """Orders open there that we know nothing of; the decision id serves as client order id."""
+    limits: BrokerLimits | None = None
+    """The risk limits that it tells with each snapshot; None: it tells none."""
 
 
-class BrokerConfig(_Section):
+class BrokerConfig(Section):
     """The mock broker: names, latencies, fees, its own book, and its faults."""
 
     kind: Literal["mock", "recording"] = "mock"
@@ -117,7 +136,7 @@ class BrokerConfig(_Section):
     faults: FaultPlan = FaultPlan()
 
 
-class RailsConfig(_Section):
+class RailsConfig(Section):
     """Caps and budgets of the whole session."""
 
     max_live_orders: Annotated[Whole, Field(ge=1, le=100_000)] = 500
@@ -128,32 +147,56 @@ class RailsConfig(_Section):
     """Share of a buy's value that is kept free on top of it, for fees and for a market that moves."""
     daily_loss_cap: Quantity = Decimal(1_000_000)
     messages_max: Annotated[Whole, Field(ge=1, le=1_000_000)] = 600
-    messages_window_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 60.0
+    messages_window_s: Annotated[Seconds, Field(gt=0, le=DAY_S)] = 60.0
     repeats_max: Annotated[Whole, Field(ge=1, le=1_000_000)] = 10
-    repeats_window_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 60.0
+    repeats_window_s: Annotated[Seconds, Field(gt=0, le=DAY_S)] = 60.0
     reduce_only: Flag = False
 
 
-class RetryConfig(_Section):
-    """How calls that were proven not processed are repeated. Preflight judges whether it is sane (ORC-3)."""
+class PresetConfig(Section):
+    """How many pips a price may slip for one symbol in one session."""
 
-    attempts_max: Whole = 4
-    duration_max_s: Seconds = 30.0
-    wait_initial_s: Seconds = 0.25
-    wait_max_s: Seconds = 5.0
-    jitter_s: Seconds = 0.25
+    symbol: Symbol
+    session: Identifier
+    max_slippage_pips: Annotated[Amount, Field(ge=0)]
 
 
-class SettleConfig(_Section):
+class SlippageConfig(Section):
+    """Slippage presets. Where this section stands, an order needs one for its symbol and its session of the day.
+
+    A session has one or several windows of UTC hours, such as ``7-13``; together they cover each hour once.
+    """
+
+    sessions: Annotated[dict[Identifier, SessionWindows], Field(max_length=24)] = DEFAULT_SESSIONS
+    presets: Annotated[tuple[PresetConfig, ...], Field(max_length=10_000)] = ()
+
+    def rules(self) -> SlippagePresets:
+        """Return the presets as the rails use them.
+
+        Raises:
+            BadInput: sessions or presets contradict each other, which no config that was read does.
+        """
+        return SlippagePresets(self.sessions, [SlippagePreset(**preset.model_dump()) for preset in self.presets])
+
+    @model_validator(mode="after")
+    def _rules_can_be_made(self) -> Self:
+        try:
+            self.rules()
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class SettleConfig(Section):
     """How an order in doubt is settled by asking."""
 
     interval_s: Annotated[Seconds, Field(gt=0, le=3600)] = 2.0
-    settle_after_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 30.0
-    deadline_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 120.0
+    settle_after_s: Annotated[Seconds, Field(gt=0, le=DAY_S)] = 30.0
+    deadline_s: Annotated[Seconds, Field(gt=0, le=DAY_S)] = 120.0
     asks_max: Annotated[Whole, Field(ge=1, le=1000)] = 64
 
 
-class EscalationConfig(_Section):
+class EscalationConfig(Section):
     """One row of the escalation matrix: for a highest severity and at least so many diffs of it, what to do."""
 
     severity: Severity
@@ -165,12 +208,12 @@ class EscalationConfig(_Section):
     incident: Flag = False
 
 
-class ReconcileConfig(_Section):
+class ReconcileConfig(Section):
     """When and how both sides are compared."""
 
-    every_s: Annotated[Seconds, Field(ge=1, le=_DAY)] = 300.0
+    every_s: Annotated[Seconds, Field(ge=1, le=DAY_S)] = 300.0
     grace_s: Annotated[Seconds, Field(ge=0, le=3600)] = 5.0
-    deadline_s: Annotated[Seconds, Field(ge=1, le=7 * _DAY)] = 900.0
+    deadline_s: Annotated[Seconds, Field(ge=1, le=7 * DAY_S)] = 900.0
     observe: Flag = False
     """Report findings and stop nothing (recordings)."""
     repair_wait_s: Annotated[Seconds, Field(ge=0, le=3600)] = 15.0
@@ -178,10 +221,10 @@ class ReconcileConfig(_Section):
     """Ask the broker about an order where a finding has that one explanation (REC-9)."""
     cancel_stale: Flag = False
     """Cancel an open order past its time to live (REC-8)."""
-    order_ttl_s: Annotated[Seconds, Field(gt=0, le=31 * _DAY)] | None = None
+    order_ttl_s: Annotated[Seconds, Field(gt=0, le=31 * DAY_S)] | None = None
     close_remainder: Flag = False
     """After a fill that only the broker had seen: cancel what is left, or let it work on."""
-    stuck_after_s: Annotated[Seconds, Field(gt=0, le=_DAY)] = 180.0
+    stuck_after_s: Annotated[Seconds, Field(gt=0, le=DAY_S)] = 180.0
     top_n: Annotated[Whole, Field(ge=1, le=100)] = 10
     pause_on_warn: Flag = False
     """Stop as well where the escalation matrix offers a pause (many WARN)."""
@@ -189,7 +232,18 @@ class ReconcileConfig(_Section):
     """None: the runbook's matrix. Rows are tried in order; the first that fits counts."""
 
 
-class SinksConfig(_Section):
+class StoreConfig(Section):
+    """Where keys, journal and kill switch are kept, for how long, and when they are synced."""
+
+    path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """None: in memory, for the length of the session. The --store option goes before it."""
+    ttl_s: Annotated[Whole, Field(ge=3600, le=10 * 365 * 86_400)] = 48 * 3600
+    """How long an ended order is kept whole; then a digest of its key stays."""
+    group_commit: Flag = False
+    """Let orders that are in flight together share one sync."""
+
+
+class SinksConfig(Section):
     """How often a failing sink is tried again, and how full mailboxes may get."""
 
     max_retries: Annotated[Whole, Field(ge=0, le=20)] = 2
@@ -197,45 +251,14 @@ class SinksConfig(_Section):
     mailbox_control: Annotated[Whole, Field(ge=1, le=10_000)] = 16
 
 
-class StepConfig(_Section):
-    """One line of a script: at a time, submit an intent or cancel a decision's order."""
+class ObserveConfig(Section):
+    """What is shown of a session."""
 
-    at_s: Annotated[Seconds, Field(ge=0, le=31 * _DAY)]
-    submit: OrderIntent | None = None
-    cancel: Identifier | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.submit is None) == (self.cancel is None):
-            message = "a step has either submit or cancel"
-            raise ValueError(message)
-        return self
+    symbol_labels: Flag = True
+    """Whether metrics name symbols; where not, all of them are counted together."""
 
 
-class DayConfig(_Section):
-    """A drawn day of trading."""
-
-    orders: Annotated[Whole, Field(ge=1, le=1_000_000)]
-    every_s: Annotated[Seconds, Field(gt=0, le=3600)]
-    lot: Quantity
-    lots_max: Annotated[Whole, Field(ge=1, le=1_000_000)]
-    offset_ticks_max: Annotated[Whole, Field(ge=0, le=1000)] = 3
-    tick_size: Price = Decimal("0.01")
-    market_permille: Annotated[Whole, Field(ge=0, le=1000)] = 200
-    cancel_permille: Annotated[Whole, Field(ge=0, le=1000)] = 250
-    cancel_after_s: Annotated[Seconds, Field(ge=0, le=3600)] = 45.0
-
-
-class StrategyConfig(_Section):
-    """What the mock strategy does: its script, then its day; then it lingers and stops the session."""
-
-    script: Annotated[tuple[StepConfig, ...], Field(max_length=100_000)] = ()
-    day: DayConfig | None = None
-    in_flight_max: Annotated[Whole, Field(ge=1, le=10_000)] = 16
-    linger_s: Annotated[Seconds, Field(ge=0, le=_DAY)] = 30.0
-
-
-class SessionConfig(_Section):
+class SessionConfig(Section):
     """Everything one session is made of."""
 
     schema_version: Literal["INTERLOCK_CONFIG_V1"] = "INTERLOCK_CONFIG_V1"
@@ -245,10 +268,16 @@ class SessionConfig(_Section):
     opening: OpeningConfig = OpeningConfig()
     broker: BrokerConfig = BrokerConfig()
     rails: RailsConfig = RailsConfig()
+    slippage: SlippageConfig | None = None
+    """None: no presets, and prices are held by the collars alone, where there are any."""
     retry: RetryConfig = RetryConfig()
     settle: SettleConfig = SettleConfig()
     reconcile: ReconcileConfig = ReconcileConfig()
     sinks: SinksConfig = SinksConfig()
+    store: StoreConfig = StoreConfig()
+    alerts: AlertsConfig = AlertsConfig()
+    observe: ObserveConfig = ObserveConfig()
+    host: HostConfig = HostConfig()
     strategy: StrategyConfig = StrategyConfig()
 
     @property
@@ -269,4 +298,22 @@ class SessionConfig(_Section):
         if self.strategy.in_flight_max > self.rails.in_flight_max:
             message = "strategy.in_flight_max is above rails.in_flight_max"
             raise ValueError(message)
+        currencies = sorted({item.currency for item in self.instruments if item.currency is not None})
+        if len(currencies) > 1:
+            message = f"instruments: {' and '.join(currencies)} cannot be added up in one account"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _presets_can_be_held(self) -> Self:
+        if self.slippage is None:
+            return self
+        if self.broker.kind == "recording":
+            message = "slippage: a recording has no reference prices to hold presets against"
+            raise ValueError(message)
+        pips = {item.symbol: item.pip_size for item in self.instruments}
+        for preset in self.slippage.presets:
+            if pips.get(preset.symbol) is None:
+                message = f"slippage: {preset.symbol} has a preset and is no instrument with a pip_size"
+                raise ValueError(message)
         return self

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from interlock.actors.alerts import AlertSettings
 from interlock.actors.broker_link import LinkSettings
 from interlock.actors.ending import EndingSettings
 from interlock.actors.orchestrator import SessionSettings
@@ -18,6 +19,7 @@ from interlock.actors.order_calls import SettleSettings
 from interlock.actors.order_desk import DeskSettings
 from interlock.actors.reconciler import ReconcilerSettings
 from interlock.config.model import SessionConfig
+from interlock.domain.alerts import AlertLimits
 from interlock.domain.broker import PlaceOrder
 from interlock.domain.budget import AttemptLimits
 from interlock.domain.findings import Tolerances
@@ -36,6 +38,7 @@ from interlock.mocks.strategy import DayPlan, ScriptStep, StrategySettings
 from interlock.mocks.trading import MarketSettings
 from interlock.runtime.mailbox import MailboxSizes
 from interlock.runtime.retry import RetryPolicy
+from interlock.runtime.run_folder import VERSION
 
 __all__ = ["Parts"]
 
@@ -46,9 +49,10 @@ _SPARE: Final = 16
 class Parts:
     """The settings of every part of one session."""
 
-    def __init__(self, config: SessionConfig, recording: Recording | None = None) -> None:
+    def __init__(self, config: SessionConfig, recording: Recording | None = None, *, shadow: bool = False) -> None:
         self.config = config
         self.recording = recording
+        self.shadow = shadow
 
     @property
     def start_ns(self) -> int:
@@ -60,7 +64,7 @@ class Parts:
     @property
     def observe(self) -> bool:
         """Return whether findings are only reported."""
-        return self.recording is not None or self.config.reconcile.observe
+        return self.recording is not None or self.config.reconcile.observe or self.shadow
 
     def opening(self) -> tuple[Decimal | None, dict[str, Decimal]]:
         """Return the cash and positions that we believe in at the beginning."""
@@ -68,14 +72,15 @@ class Parts:
             return None, dict(self.recording.opening_positions)
         return self.config.opening.cash, dict(self.config.opening.positions)
 
-    def opening_book(self) -> OpeningBook:
+    def opening_book(self, believed: tuple[Decimal | None, dict[str, Decimal]] | None = None) -> OpeningBook:
         """Return the broker's own book: a copy of what we believe, unless the config says that it differs."""
-        cash, positions = self.opening()
+        cash, positions = believed or self.opening()
         book = self.config.broker.book
         if book is not None:
             cash = cash if book.cash is None else book.cash
             positions = positions if book.positions is None else dict(book.positions)
-        return OpeningBook(cash, positions, self.config.broker.fee_bps, self.config.broker.fee_currency)
+        limits = None if book is None else book.limits
+        return OpeningBook(cash, positions, self.config.broker.fee_bps, self.config.broker.fee_currency, limits)
 
     def unknown_orders(self) -> tuple[PlaceOrder, ...]:
         """Return the orders that the broker has open and we know nothing of."""
@@ -104,6 +109,8 @@ class Parts:
                     item.allow_short,
                     item.max_position,
                     item.collar_pct,
+                    item.lot_step,
+                    item.pip_size,
                 )
                 for item in self.config.instruments
             }
@@ -117,6 +124,7 @@ class Parts:
                 repeats_max=rails.repeats_max,
                 repeats_window_s=rails.repeats_window_s,
                 reduce_only=rails.reduce_only,
+                slippage=None if self.config.slippage is None else self.config.slippage.rules(),
             )
         orders = self.recording.orders
         quantity = max(order.quantity for order in orders)
@@ -152,12 +160,15 @@ class Parts:
         return ReconcilerSettings(
             section.session_id,
             section.strategy_id,
+            self.limits(),
             grace_s=config.grace_s,
             repair_wait_s=config.repair_wait_s,
             observe=self.observe,
             top_n=config.top_n,
             tolerances=Tolerances(pip_sizes=pips, stuck_after_s=config.stuck_after_s, order_ttl_s=config.order_ttl_s),
-            policy=RepairPolicy(config.auto_repair, config.cancel_stale, config.close_remainder),
+            policy=RepairPolicy()
+            if self.shadow
+            else RepairPolicy(config.auto_repair, config.cancel_stale, config.close_remainder),
             escalation=DEFAULT_ESCALATION if config.escalation is None else matrix,
             pause_on_warn=config.pause_on_warn,
         )
@@ -170,9 +181,17 @@ class Parts:
             account=self.config.broker.sub_ledger,
             limits=self.limits(),
             in_flight_max=self.config.rails.in_flight_max,
+            shadow=self.shadow,
         )
 
-    def facts(self, *, broker_is_mock: bool, live_enabled_by: tuple[str, ...], live_override: bool) -> PreflightFacts:
+    def facts(
+        self,
+        *,
+        broker_is_mock: bool,
+        live_enabled_by: tuple[str, ...],
+        live_override: bool,
+        broker_is_paper: bool = False,
+    ) -> PreflightFacts:
         """Return what preflight can know before anything ran."""
         section = self.config.session
         return PreflightFacts(
@@ -180,6 +199,8 @@ class Parts:
             strategy_id=section.strategy_id,
             allowlist=DEFAULT_ALLOWLIST if section.strategy_allowlist is None else section.strategy_allowlist,
             broker_is_mock=broker_is_mock,
+            broker_is_paper=broker_is_paper,
+            shadow=self.shadow,
             live_enabled_by=live_enabled_by,
             live_override=live_override,
             retry_error=self.retry_policy().complaint(),
@@ -198,12 +219,14 @@ class Parts:
                 last_word_s=reconcile.deadline_s,
                 cancel_on_stop=section.cancel_on_stop,
                 observe=self.observe,
+                shadow=self.shadow,
                 strategy="strategy",
             ),
             duration_s=section.duration_s,
             reconcile_every_s=reconcile.every_s,
             check_every_s=section.check_every_s,
             observe=self.observe,
+            version=VERSION,
         )
 
     def market(self) -> MarketSettings:
@@ -234,6 +257,16 @@ class Parts:
         plan = None if day is None else DayPlan(symbols=symbols, **day.model_dump())
         return msgspec.structs.replace(settings, script=script, day=plan)
 
+    def alerts(self) -> AlertSettings:
+        """Return which alerts are told, and how deliveries are repeated."""
+        config = self.config.alerts
+        return AlertSettings(
+            self.config.run_id,
+            AlertLimits(config.dedupe_window_s, config.rate_max, config.rate_window_s),
+            RetryPolicy(**config.retry.model_dump()),
+            config.backlog_max,
+        )
+
     def sizes(self) -> dict[str, MailboxSizes]:
         """Return the mailbox sizes of every actor; what credit admits always has room."""
         config, workload = self.config, self.strategy()
@@ -247,4 +280,5 @@ class Parts:
             "reconciler": MailboxSizes(control, 1, data, _SPARE),
             "broker": MailboxSizes(control, 1, data, _BROKER_JOBS),
             "strategy": MailboxSizes(control, 1, data, intents + _SPARE),
+            "alerts": MailboxSizes(control, 1, data, _SPARE),
         }

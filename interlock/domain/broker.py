@@ -19,6 +19,7 @@ from interlock.domain.money import Amount, Price, Quantity, SignedQuantity
 
 __all__ = [
     "Accepted",
+    "BrokerLimits",
     "BrokerMessage",
     "BrokerOrder",
     "BrokerSnapshot",
@@ -39,6 +40,7 @@ __all__ = [
     "Rejected",
     "Throttled",
     "Unavailable",
+    "Undelivered",
     "Unreadable",
     "statements_of",
 ]
@@ -196,6 +198,13 @@ class Throttled(BrokerMessage):
     retry_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
+class Undelivered(BrokerMessage):
+    """The request never left us, and had no effect: said by the way to the broker, not by the broker."""
+
+    SCHEMA: ClassVar[str] = "Undelivered/1"
+    reason: BrokerText = ""
+
+
 class Unavailable(BrokerMessage):
     """The broker answered with a transient error: for a read, try again; for a write, the outcome is unknown."""
 
@@ -236,8 +245,18 @@ class PositionLine(BrokerMessage):
     average_price: Price | None = None
 
 
+class BrokerLimits(BrokerMessage):
+    """The risk limits of the account as the broker holds them; None and no entry: it has, or tells, none."""
+
+    SCHEMA: ClassVar[str] = "BrokerLimits/1"
+    daily_loss_cap: Quantity | None = None
+    """Loss of one day, in the account currency."""
+    symbol_caps: dict[BrokerId, Quantity] = {}
+    """The largest order that it takes, by symbol."""
+
+
 class BrokerSnapshot(BrokerMessage):
-    """What the broker says at one instant. ``cash`` is None where it does not tell."""
+    """What the broker says at one instant. ``cash`` and ``limits`` are None where it does not tell."""
 
     SCHEMA: ClassVar[str] = "BrokerSnapshot/1"
     as_of_ns: int
@@ -246,6 +265,7 @@ class BrokerSnapshot(BrokerMessage):
     fills: tuple[Fill, ...]
     positions: tuple[PositionLine, ...]
     cash: Amount | None
+    limits: BrokerLimits | None = None
 
 
 def statements_of(answer: BrokerOrder) -> tuple[BrokerMessage, ...]:

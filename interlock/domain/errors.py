@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
+    "AlertNotTaken",
+    "AlertRefused",
+    "AlertSinkError",
     "BadInput",
     "Broken",
     "BrokerError",
@@ -28,12 +31,17 @@ __all__ = [
     "NotSent",
     "OutcomeUnknown",
     "RateLimited",
+    "Refused",
+    "SessionOver",
+    "SessionRejected",
     "SinkBroken",
     "StorageError",
     "StoreDamaged",
+    "StoreOwned",
     "StoreRefused",
     "UnknownMessage",
     "UnknownSchema",
+    "Unreachable",
     "Withheld",
 ]
 
@@ -82,6 +90,14 @@ class NotSent(NotProcessed):
     """The request failed before its first byte left us."""
 
 
+class Refused(NotProcessed):
+    """The broker said a definite no to this call, whatever is asked of it; ``code`` is its own. Never repeated."""
+
+    def __init__(self, code: str, reason: str = "") -> None:
+        self.code = code
+        super().__init__(f"{code}: {reason}" if reason else code)
+
+
 class Withheld(NotProcessed):
     """Our own last check before the send said no; ``code`` names the rail or budget. Never repeated."""
 
@@ -92,6 +108,22 @@ class Withheld(NotProcessed):
 
 class OutcomeUnknown(BrokerError):
     """The request may or may not have been processed. Only asking settles it; it is never repeated."""
+
+
+class Unreachable(OutcomeUnknown):
+    """The broker gave no answer, or none that says anything: to a question nothing, of an order that it may be live."""
+
+
+class SessionRejected(InterlockError):
+    """A session did not begin; ``codes`` name every reason, the first one first, and nothing was sent."""
+
+    def __init__(self, codes: tuple[str, ...], reason: str) -> None:
+        self.codes = codes
+        super().__init__(f"{', '.join(codes)}: {reason}")
+
+
+class SessionOver(InterlockError):
+    """The session has ended, and with it what was asked of it."""
 
 
 class Broken(InterlockError):
@@ -145,8 +177,28 @@ class SinkBroken(StorageError):
     """A sink kept failing after all its retries."""
 
 
+class AlertSinkError(StorageError):
+    """An alert sink did not take an alert. The text holds no address and no key."""
+
+
+class AlertNotTaken(AlertSinkError):
+    """It may take it later; ``retry_after_s`` is its own advice, if it gave one."""
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(reason)
+
+
+class AlertRefused(AlertSinkError):
+    """It never will take this one: repeating is of no use."""
+
+
 class StoreRefused(StorageError):
     """The store cannot be trusted or cannot take more; nothing was written."""
+
+
+class StoreOwned(StoreRefused):
+    """Somebody else owns the store; the text says who."""
 
 
 class StoreDamaged(StoreRefused):

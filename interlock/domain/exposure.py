@@ -7,15 +7,17 @@ see the other's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
+from interlock.domain.account_book import AccountBook, AccountLine
 from interlock.domain.broker import Accepted, Fill
 from interlock.domain.errors import InvariantBroken
 from interlock.domain.intents import Side
-from interlock.domain.ledgers import AccountLedger, FillBook
+from interlock.domain.ledgers import AccountLedger, FillBook, LedgerLine
 from interlock.domain.limits import RailLimits
 from interlock.domain.money import ZERO, decimal_text
 from interlock.domain.orders import Order
@@ -39,24 +41,25 @@ def price_with_buffer(order: Order, limits: RailLimits) -> Decimal:
 class DailyResult:
     """The realised result since the UTC day began. A day never comes back, so a loss budget is never re-opened."""
 
-    __slots__ = ("_day", "_result_before")
+    __slots__ = ("before", "day")
 
-    def __init__(self) -> None:
-        self._day = 0
-        self._result_before = ZERO
+    def __init__(self, day: int = 0, before: Decimal = ZERO) -> None:
+        """Go on in ``day`` (since the epoch), before which the result was ``before``."""
+        self.day = day
+        self.before = before
 
     def begin(self, ledger: AccountLedger, now_ns: int) -> None:
         """Begin a new day if ``now_ns`` lies in one; called before anything of that day is booked."""
         day = now_ns // _DAY_NS
-        if day > self._day:
-            self._day = day
-            self._result_before = ledger.result
+        if day > self.day:
+            self.day = day
+            self.before = ledger.result
 
     def result(self, ledger: AccountLedger, now_ns: int) -> Decimal:
         """Return the result of the day that ``now_ns`` lies in; zero where nothing was booked in it yet."""
-        if now_ns // _DAY_NS > self._day:
+        if now_ns // _DAY_NS > self.day:
             return ZERO
-        return ledger.result - self._result_before
+        return ledger.result - self.before
 
 
 class _Reserved(msgspec.Struct, gc=False):
@@ -82,6 +85,64 @@ class Exposure:
         self._day = DailyResult()
         self._live: dict[str, _Reserved] = {}
         self._ended: dict[str, _Reserved] = {}
+
+    @classmethod
+    def restored(cls, limits: RailLimits, book: AccountBook, live: Iterable[Order]) -> Self:
+        """Return the exposure to go on with after a restart: the account's lines, and every order that may be live."""
+        exposure = cls(limits, None, {})
+        exposure.ledger, exposure.fills = book.ledger(), book.fill_book()
+        exposure._day = DailyResult(book.last.day, book.last.day_before)
+        for order in live:
+            exposure.adopt(order)
+        return exposure
+
+    def adopt(self, order: Order) -> None:
+        """Take in an order of an earlier session, whose fills are booked; what is left of a live one is reserved."""
+        held = _Reserved(order, price_with_buffer(order, self.limits), order.filled, order.broker_order_id)
+        if order.live:
+            self._live[order.client_order_id] = held
+            self._hold(held, order.leaves)
+        else:
+            self._ended[order.client_order_id] = held
+
+    def left_before(self, orders: Iterable[Order], now_ns: int) -> None:
+        """Count orders that left in an earlier session, oldest first, as messages and as tries.
+
+        None counts as later than ``now_ns``: after a clock that was ahead, they would be held against others for long.
+        """
+        for order in orders:
+            at_ns = min(order.created_ns, now_ns)
+            self.messages.note(at_ns)
+            self.tried.note(repeat_key(order), at_ns)
+
+    def line_after(self, fill: Fill) -> AccountLine:
+        """Return the line that a fill, admitted before, will make; nothing is booked."""
+        fills = self.fills
+        matched = fills.matched + 1 if fill.cursor == fills.matched + 1 else fills.matched
+        return self._line(self.ledger.after(fill), max(fills.cursor, fill.cursor), matched, fills.ever + 1)
+
+    def lines(self) -> tuple[AccountLine, ...]:
+        """Return the account as it is now, a line for each position; one without a symbol where there is none."""
+        ledger, fills = self.ledger, self.fills
+        symbols = [position.symbol for position in ledger.positions()] or [""]
+        return tuple(self._line(ledger.line(name), fills.cursor, fills.matched, fills.ever) for name in symbols)
+
+    def _line(self, line: LedgerLine, cursor: int, matched: int, fills: int) -> AccountLine:
+        day = self._day
+        return AccountLine(
+            line.position.symbol,
+            line.position.quantity,
+            line.position.average_price,
+            line.position.realised,
+            line.cash,
+            line.fees,
+            line.result,
+            day.day,
+            day.before,
+            cursor,
+            matched,
+            fills,
+        )
 
     @property
     def live_orders(self) -> int:
@@ -125,6 +186,10 @@ class Exposure:
         if held is not None:
             self._hold(held, held.filled - held.order.quantity)
             self._ended[client_order_id] = held
+
+    def forget(self, client_order_id: str) -> None:
+        """Forget an order that was released and never left: its host may ask for it again, and is refused again."""
+        self._ended.pop(client_order_id, None)
 
     def accepted(self, statement: Accepted) -> None:
         """Take note of the broker's id of an order.

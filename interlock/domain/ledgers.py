@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final, Protocol
 
 import msgspec
 
@@ -17,7 +18,48 @@ from interlock.domain.errors import InvariantBroken
 from interlock.domain.intents import Side
 from interlock.domain.money import ZERO, decimal_text
 
-__all__ = ["AccountLedger", "FillBook", "Position", "apply_to_position", "signed"]
+__all__ = [
+    "AccountLedger",
+    "Executed",
+    "FillBook",
+    "LedgerLine",
+    "Position",
+    "apply_to_position",
+    "need_same_fill",
+    "signed",
+]
+
+
+_AHEAD_MAX: Final = 100_000
+"""Fills that came before an earlier one; where more did, the rest is fetched again after a restart."""
+
+
+class Executed(Protocol):
+    """What a ledger asks of an execution; every ``Fill`` is one."""
+
+    @property
+    def symbol(self) -> str:
+        """What was traded."""
+
+    @property
+    def side(self) -> Side:
+        """Bought or sold."""
+
+    @property
+    def quantity(self) -> Decimal:
+        """How much, above zero."""
+
+    @property
+    def price(self) -> Decimal:
+        """At what price, above zero."""
+
+    @property
+    def fee(self) -> Decimal:
+        """What it cost."""
+
+    @property
+    def fee_currency(self) -> FeeCurrency:
+        """What the fee was taken in."""
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -27,6 +69,15 @@ class Position(msgspec.Struct, frozen=True):
     quantity: Decimal = ZERO
     average_price: Decimal | None = None
     realised: Decimal = ZERO
+
+
+class LedgerLine(msgspec.Struct, frozen=True):
+    """One position and what belongs to the whole account, as they are after a fill."""
+
+    position: Position
+    cash: Decimal | None
+    fees: Decimal = ZERO
+    result: Decimal = ZERO
 
 
 def signed(side: Side, quantity: Decimal) -> Decimal:
@@ -58,14 +109,41 @@ def apply_to_position(position: Position, side: Side, quantity: Decimal, price: 
     return Position(position.symbol, after, entry_left, position.realised + result)
 
 
-class FillBook:
-    """Which fills are known, and that each id keeps its content."""
+def need_same_fill(known: Fill, fill: Fill) -> None:
+    """Raise the ``InvariantBroken`` of a fill id that is known with other content (``fill_conflict``)."""
+    if known != fill:
+        code = "fill_conflict"
+        evidence = {
+            "fill_id": fill.fill_id,
+            "client_order_id": fill.client_order_id,
+            "known_quantity": decimal_text(known.quantity),
+            "known_price": decimal_text(known.price),
+            "quantity": decimal_text(fill.quantity),
+            "price": decimal_text(fill.price),
+        }
+        raise InvariantBroken(code, "a known fill id came with other content", evidence)
 
-    def __init__(self) -> None:
+
+class FillBook:
+    """Which fills are known, and that each id keeps its content.
+
+    ``cursor`` is the highest place in the broker's own sequence of fills that was seen, ``matched`` the one up to which
+    none is missing: from there on fills are fetched after a restart.
+    """
+
+    def __init__(self, matched: int = 0, cursor: int = 0, before: int = 0) -> None:
+        """Begin after ``before`` fills that are not kept here."""
         self._fills: dict[str, Fill] = {}
         self._order: list[Fill] = []
-        self.cursor = 0
-        """The highest place in the broker's own sequence of fills that was seen."""
+        self._ahead: dict[int, None] = {}
+        self._before = before
+        self.cursor = cursor
+        self.matched = matched
+
+    @property
+    def ever(self) -> int:
+        """Return how many fills the account has, those before this book included."""
+        return self._before + len(self._order)
 
     def repeats(self, fill: Fill) -> bool:
         """Return whether this very fill is known already.
@@ -76,17 +154,7 @@ class FillBook:
         known = self._fills.get(fill.fill_id)
         if known is None:
             return False
-        if known != fill:
-            code = "fill_conflict"
-            evidence = {
-                "fill_id": fill.fill_id,
-                "client_order_id": fill.client_order_id,
-                "known_quantity": decimal_text(known.quantity),
-                "known_price": decimal_text(known.price),
-                "quantity": decimal_text(fill.quantity),
-                "price": decimal_text(fill.price),
-            }
-            raise InvariantBroken(code, "a known fill id came with other content", evidence)
+        need_same_fill(known, fill)
         return True
 
     def remember(self, fill: Fill) -> None:
@@ -94,6 +162,21 @@ class FillBook:
         self._fills[fill.fill_id] = fill
         self._order.append(fill)
         self.cursor = max(self.cursor, fill.cursor)
+        self._match(fill.cursor)
+
+    def all_matched(self, cursor: int) -> None:
+        """Take note that no fill up to ``cursor`` is missing: both sides were compared."""
+        self._match(max(cursor, self.matched), force=True)
+
+    def _match(self, cursor: int, *, force: bool = False) -> None:
+        if force:
+            self._ahead = {ahead: None for ahead in self._ahead if ahead > cursor}
+        if force or cursor == self.matched + 1:
+            self.matched = cursor
+            while self._ahead.pop(self.matched + 1, 0) is None:
+                self.matched += 1
+        elif cursor > self.matched and len(self._ahead) < _AHEAD_MAX:
+            self._ahead[cursor] = None
 
     def since(self, index: int) -> tuple[Fill, ...]:
         """Return the fills from ``index`` on, in the order of their arrival."""
@@ -124,10 +207,23 @@ class AccountLedger:
         """Return all positions, by symbol."""
         return tuple(self._positions[symbol] for symbol in sorted(self._positions))
 
-    def book(self, fill: Fill) -> None:
+    def line(self, symbol: str) -> LedgerLine:
+        """Return one position and the account as they are now."""
+        return LedgerLine(self.position(symbol), self.cash, self.fees, self.result)
+
+    def after(self, fill: Executed) -> LedgerLine:
+        """Return what one fill, admitted before, makes of its position and of the account; nothing is booked."""
+        value = signed(fill.side, fill.quantity) * fill.price
+        return _charged(_moved(self.line(fill.symbol), fill.side, fill.quantity, fill.price, value), fill)
+
+    def take(self, line: LedgerLine) -> None:
+        """Go on from ``line``."""
+        self._positions[line.position.symbol] = line.position
+        self.cash, self.fees, self.result = line.cash, line.fees, line.result
+
+    def book(self, fill: Executed) -> None:
         """Book one fill that was admitted before."""
-        self._move(fill.symbol, fill.side, fill.quantity, fill.price)
-        self._charge(fill)
+        self.take(self.after(fill))
 
     def book_transaction(self, fills: Sequence[Fill]) -> None:
         """Book fills of one symbol that belong together: where the account traded with itself, only the net counts.
@@ -139,40 +235,36 @@ class AccountLedger:
         if len(symbols) > 1:
             code = "mixed_transaction"
             raise InvariantBroken(code, "a transaction has one symbol", {"symbols": symbols})
+        if not fills:
+            return
+        line = self.line(symbols[0])
         net = sum((signed(fill.side, fill.quantity) for fill in fills), ZERO)
         side = Side.BUY if net > 0 else Side.SELL
         same = [fill for fill in fills if fill.side is side]
         if net:
             size = sum((fill.quantity for fill in same), ZERO)
-            value = sum((fill.quantity * fill.price for fill in same), ZERO)
-            self._move(same[0].symbol, side, abs(net), value / size, value=self._value_of(fills))
+            paid = sum((fill.quantity * fill.price for fill in same), ZERO)
+            value = sum((signed(fill.side, fill.quantity) * fill.price for fill in fills), ZERO)
+            line = _moved(line, side, abs(net), paid / size, value)
         for fill in fills:
-            self._charge(fill)
+            line = _charged(line, fill)
+        self.take(line)
 
-    @staticmethod
-    def _value_of(fills: Sequence[Fill]) -> Decimal:
-        return sum((signed(fill.side, fill.quantity) * fill.price for fill in fills), ZERO)
 
-    def _move(
-        self, symbol: str, side: Side, quantity: Decimal, price: Decimal, *, value: Decimal | None = None
-    ) -> None:
-        before = self.position(symbol)
-        after = self._positions[symbol] = apply_to_position(before, side, quantity, price)
-        self.result += after.realised - before.realised
-        if self.cash is not None:
-            self.cash -= signed(side, quantity) * price if value is None else value
+def _moved(line: LedgerLine, side: Side, quantity: Decimal, price: Decimal, value: Decimal) -> LedgerLine:
+    """Return the line after a trade for which ``value`` left the cash."""
+    before = line.position
+    after = apply_to_position(before, side, quantity, price)
+    cash = None if line.cash is None else line.cash - value
+    return LedgerLine(after, cash, line.fees, line.result + after.realised - before.realised)
 
-    def _charge(self, fill: Fill) -> None:
-        """Take a fee from the cash, or, where the venue takes it in the base currency, from the position."""
-        if fill.fee_currency is FeeCurrency.BASE:
-            held = self.position(fill.symbol)
-            left = held.quantity - fill.fee
-            average = held.average_price if left else None
-            self._positions[fill.symbol] = msgspec.structs.replace(held, quantity=left, average_price=average)
-            self.fees += fill.fee * fill.price
-            self.result -= fill.fee * fill.price
-            return
-        self.fees += fill.fee
-        self.result -= fill.fee
-        if self.cash is not None:
-            self.cash -= fill.fee
+
+def _charged(line: LedgerLine, fill: Executed) -> LedgerLine:
+    """Take a fee from the cash, or, where the venue takes it in the base currency, from the position."""
+    if fill.fee_currency is FeeCurrency.BASE:
+        held, cost = line.position, fill.fee * fill.price
+        left = held.quantity - fill.fee
+        position = msgspec.structs.replace(held, quantity=left, average_price=held.average_price if left else None)
+        return LedgerLine(position, line.cash, line.fees + cost, line.result - cost)
+    cash = None if line.cash is None else line.cash - fill.fee
+    return LedgerLine(line.position, cash, line.fees + fill.fee, line.result - fill.fee)

@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from interlock.domain.money import ZERO
+from interlock.domain.slippage import SlippagePresets
 
 __all__ = ["RailLimits", "SymbolLimits"]
 
@@ -24,6 +25,10 @@ class SymbolLimits(msgspec.Struct, frozen=True):
     """Cap on the position's size if everything open filled; None: a hundred of the largest orders."""
     collar_pct: Decimal | None = None
     """How far a limit price may lie from the reference price, in percent of it; None: no collar."""
+    lot_step: Decimal | None = None
+    """Orders are whole numbers of it; None: any quantity."""
+    pip_size: Decimal | None = None
+    """What a pip is as a price; None: slippage is not measured, and no preset can be held."""
 
     @property
     def position_cap(self) -> Decimal:
@@ -48,3 +53,5 @@ class RailLimits(msgspec.Struct, frozen=True):
     repeats_window_s: float = 60.0
     reduce_only: bool = False
     """Let only orders through that make a position smaller and cannot turn it around."""
+    slippage: SlippagePresets | None = None
+    """How far a limit price may lie to the worse side of its reference; None: no presets, and none is asked for."""

@@ -16,7 +16,9 @@ from interlock.domain.broker import (
     BrokerOrder,
     Cancelled,
     CancelRefused,
+    Fill,
     OrderNotFound,
+    PlaceOrder,
     PositionClaim,
     Rejected,
 )
@@ -31,9 +33,12 @@ __all__ = [
     "CancelIntent",
     "CancelOutcome",
     "CheckIntent",
+    "ExecutionsFetched",
     "GetLocalView",
+    "HostSaw",
     "Observe",
     "ObservePosition",
+    "OrderAdopted",
     "OrderClosed",
     "PlaceDone",
     "QueryDone",
@@ -67,6 +72,12 @@ class SubmitIntent(Message, frozen=True, tag="SubmitIntent/1"):
     """Send this, if everything allows it. Asked; the answer is a ``SubmitOutcome``."""
 
     intent: OrderIntent
+
+
+class HostSaw(Message, frozen=True, tag="HostSaw/1"):
+    """Shadow session: what its host placed, or heard of it. Asked; the answer is "" or why it was not taken."""
+
+    what: PlaceOrder | BrokerMessage
 
 
 class SubmitStatus(StrEnum):
@@ -151,9 +162,16 @@ class Observe(Message, frozen=True, tag="Observe/1"):
 
 
 class OrderClosed(Message, frozen=True, tag="OrderClosed/1"):
-    """The order ended without filling up: what was reserved for it is free again."""
+    """The order ended without filling up, or, not ``left``, never began: what was reserved for it is free again."""
 
     client_order_id: str
+    left: bool = True
+
+
+class OrderAdopted(Message, frozen=True, tag="OrderAdopted/1"):
+    """An order of an earlier session is spoken of again: what it may still do counts from now on."""
+
+    order: Order
 
 
 class SetGate(Message, frozen=True, tag="SetGate/1"):
@@ -216,6 +234,13 @@ class QueryDone(Message, frozen=True, tag="QueryDone/1"):
     settled: bool
     answer: BrokerOrder | OrderNotFound | None = None
     reason: str = ""
+
+
+class ExecutionsFetched(Message, frozen=True, tag="ExecutionsFetched/1"):
+    """What was executed since the last fill that both sides knew; ``error`` where the broker did not say."""
+
+    fills: tuple[Fill, ...]
+    error: str = ""
 
 
 class Tick(Message, frozen=True, tag="Tick/1"):

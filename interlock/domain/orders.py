@@ -18,7 +18,7 @@ from interlock.domain.intents import OrderIntent, OrderType, Side, TimeInForce
 from interlock.domain.money import ZERO, decimal_text
 from interlock.domain.order_states import LIVE_STATES, ORDER_TABLE, OrderEvent, OrderState
 
-__all__ = ["Order", "advance", "book_fill", "new_order", "place_request"]
+__all__ = ["Order", "advance", "belongs_to", "book_fill", "new_order", "place_request", "seen_order"]
 
 
 class Order(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="Order/1"):
@@ -55,21 +55,10 @@ class Order(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="Orde
 
 def new_order(intent: OrderIntent, venue: str, account: str, strategy_id: str, now_ns: int) -> Order:
     """Return the order of an intent, with its key and the fingerprint of its content (durability rule 1)."""
-    price = None if intent.limit_price is None else decimal_text(intent.limit_price)
-    content = fingerprint(
-        venue,
-        account,
-        intent.symbol,
-        intent.side,
-        intent.order_type,
-        decimal_text(intent.quantity),
-        price,
-        intent.time_in_force,
-    )
     return Order(
         client_order_id=client_order_id(strategy_id, intent.decision_id),
         decision_id=intent.decision_id,
-        fingerprint=content,
+        fingerprint=_content(intent, venue, account),
         symbol=intent.symbol,
         side=intent.side,
         order_type=intent.order_type,
@@ -79,6 +68,42 @@ def new_order(intent: OrderIntent, venue: str, account: str, strategy_id: str, n
         time_in_force=intent.time_in_force,
         created_ns=now_ns,
         updated_ns=now_ns,
+    )
+
+
+def belongs_to(order: Order, venue: str, account: str) -> bool:
+    """Return whether an order was made for an account: its fingerprint says so."""
+    return order.fingerprint == _content(order, venue, account)
+
+
+def seen_order(seen: PlaceOrder, venue: str, account: str, now_ns: int) -> Order:
+    """Return the order that somebody else placed under a key of its own, which stands for its decision as well."""
+    return Order(
+        client_order_id=seen.client_order_id,
+        decision_id=seen.client_order_id,
+        fingerprint=_content(seen, venue, account),
+        symbol=seen.symbol,
+        side=seen.side,
+        order_type=seen.order_type,
+        quantity=seen.quantity,
+        limit_price=seen.limit_price,
+        reference_price=None,
+        time_in_force=seen.time_in_force,
+        created_ns=now_ns,
+        updated_ns=now_ns,
+    )
+
+
+def _content(wanted: OrderIntent | PlaceOrder | Order, venue: str, account: str) -> str:
+    return fingerprint(
+        venue,
+        account,
+        wanted.symbol,
+        wanted.side,
+        wanted.order_type,
+        decimal_text(wanted.quantity),
+        None if wanted.limit_price is None else decimal_text(wanted.limit_price),
+        wanted.time_in_force,
     )
 
 

@@ -55,18 +55,34 @@ class PreflightFacts(msgspec.Struct, frozen=True):
     broker_is_mock: bool
     live_enabled_by: tuple[str, ...] = ()
     live_override: bool = False
+    broker_is_paper: bool = False
+    """Orders there go to an account without money; it may take them under a test override alone."""
+    shadow: bool = False
+    """The session only reads: nothing it is connected to could take an order."""
     audit_sink_error: str = ""
     retry_error: str = ""
     store_error: str = ""
     kill_switch: str = ""
     """Why the kill switch was set before this session began, or ""."""
     startup: ReconcileReport | None = None
+    exposure_error: str = ""
+    """Which cap is exceeded by what is held and open already, or ""."""
+
+    @property
+    def broker_fits(self) -> bool:
+        """Return whether this broker may be connected at all (NO-LIVE)."""
+        return self.broker_is_mock or self.shadow or (self.broker_is_paper and self.live_override)
+
+    @property
+    def may_ask(self) -> bool:
+        """Return whether the broker may be asked anything before a session has passed."""
+        return self.broker_fits and (self.live_override or not self.live_enabled_by)
 
 
 def preflight(facts: PreflightFacts) -> tuple[Reject, ...]:
     """Return every reason against beginning; empty means go."""
     rejects = [*_live(facts), *_names(facts), *_allowlist(facts)]
-    if not facts.broker_is_mock:
+    if not facts.broker_fits:
         rejects.append(Reject("C2_REJECT_BROKER_NOT_MOCK", "the broker is not a mock; only a mock may take orders"))
     if facts.kill_switch:
         reason = f"the kill switch is set ({facts.kill_switch}); only a recorded operator reset releases it"
@@ -75,10 +91,12 @@ def preflight(facts: PreflightFacts) -> tuple[Reject, ...]:
         ("C2_REJECT_AUDIT_SINK", facts.audit_sink_error),
         ("C2_REJECT_RETRY_CONFIG", facts.retry_error),
         ("C2_REJECT_STORE", facts.store_error),
+        ("C2_REJECT_EXPOSURE", facts.exposure_error),
     ):
         if error:
             rejects.append(Reject(code, error))
-    return (*rejects, *_startup(facts.startup))
+    # A session that only reads begins with whatever there is to see: telling it is what it is for.
+    return tuple(rejects) if facts.shadow else (*rejects, *_startup(facts.startup))
 
 
 def _live(facts: PreflightFacts) -> list[Reject]:

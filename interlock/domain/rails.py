@@ -19,8 +19,15 @@ from interlock.domain.ledgers import signed
 from interlock.domain.limits import RailLimits, SymbolLimits
 from interlock.domain.money import ZERO, decimal_text
 from interlock.domain.orders import Order
+from interlock.domain.slippage import slipped
 
-__all__ = ["RAIL_CODES", "Refusal", "check_cancel", "check_order"]
+__all__ = ["NO_PRESET", "RAIL_CODES", "SLIPPAGE", "Refusal", "check_cancel", "check_order", "exposure_complaint"]
+
+NO_PRESET: Final = "RAIL_SLIPPAGE_PRESET"
+"""Presets are configured, and there is none for the order's symbol in this session (SLP-2)."""
+
+SLIPPAGE: Final = "RAIL_SLIPPAGE"
+"""The preset was asked, and said no."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -81,6 +88,19 @@ def check_cancel(limits: RailLimits, exposure: Exposure, now_ns: int) -> Refusal
     return Refusal("RAIL_MESSAGE_RATE", f"{limits.messages_max} messages in {limits.messages_window_s} s are the cap")
 
 
+def exposure_complaint(exposure: Exposure, limits: RailLimits) -> str:
+    """Return which cap is exceeded by what is held and open before anything new may leave (RST-5), or ""."""
+    if exposure.live_orders > limits.max_live_orders:
+        return f"{exposure.live_orders} live orders are more than the cap {limits.max_live_orders}"
+    for symbol, caps in limits.symbols.items():
+        held = exposure.ledger.position(symbol).quantity
+        for side in Side:
+            after = held + signed(side, exposure.open_quantity(symbol, side))
+            if abs(after) > caps.position_cap:
+                return f"{symbol}: {decimal_text(after)} held and open is above the cap {caps.position_cap}"
+    return ""
+
+
 def _live_orders(case: _Case) -> str:
     full = case.exposure.live_orders >= case.limits.max_live_orders
     return f"{case.exposure.live_orders} live orders are as many as the cap allows" if full else ""
@@ -101,6 +121,13 @@ def _repeated(case: _Case) -> str:
 def _quantity(case: _Case) -> str:
     cap = case.caps.max_order_quantity
     return f"{case.order.quantity} is above the cap {cap}" if case.order.quantity > cap else ""
+
+
+def _lot_step(case: _Case) -> str:
+    quantity, step = case.order.quantity, case.caps.lot_step
+    if step is None or not quantity % step:
+        return ""
+    return f"{decimal_text(quantity)} is no whole number of lot steps of {decimal_text(step)}"
 
 
 def _price(case: _Case) -> str:
@@ -163,11 +190,33 @@ def _short(case: _Case) -> str:
     return "" if free >= order.quantity else f"selling {order.quantity} of {decimal_text(free)} free would go short"
 
 
+def _preset(case: _Case) -> str:
+    symbol, presets = case.order.symbol, case.limits.slippage
+    if presets is None or presets.preset(symbol, case.now_ns) is not None:
+        return ""
+    return f"{symbol} has no slippage preset for session {presets.session_of(case.now_ns)}"
+
+
+def _slippage(case: _Case) -> str:
+    """Hold a limit price to its preset. A market order has none to hold; that it has a reference was asked before."""
+    order, presets, pip_size = case.order, case.limits.slippage, case.caps.pip_size
+    preset = None if presets is None else presets.preset(order.symbol, case.now_ns)
+    if preset is None or order.limit_price is None:
+        return ""
+    if order.reference_price is None or pip_size is None:
+        return "a slippage preset needs a reference price and a pip size"
+    if slipped(order.side, order.reference_price, order.limit_price) <= preset.tolerance(pip_size):
+        return ""
+    most = f"{decimal_text(preset.max_slippage_pips)} pips of session {preset.session}"
+    return f"{order.limit_price} is worse than {order.reference_price} by more than the {most}"
+
+
 _RAILS: Final[dict[str, Callable[[_Case], str]]] = {
     "RAIL_LIVE_ORDERS": _live_orders,
     "RAIL_MESSAGE_RATE": _message_rate,
     "RAIL_REPEATED_ORDER": _repeated,
     "RAIL_ORDER_QUANTITY": _quantity,
+    "RAIL_LOT_STEP": _lot_step,
     "RAIL_NO_PRICE": _price,
     "RAIL_ORDER_NOTIONAL": _notional,
     "RAIL_PRICE_COLLAR": _collar,
@@ -176,8 +225,13 @@ _RAILS: Final[dict[str, Callable[[_Case], str]]] = {
     "RAIL_POSITION": _position,
     "RAIL_CASH": _cash,
     "RAIL_SHORT": _short,
+    NO_PRESET: _preset,
+    SLIPPAGE: _slippage,
 }
-"""The rails of one order, in the order in which they are asked; each returns why not, or ""."""
+"""The rails of one order, in the order in which they are asked; each returns why not, or "".
+
+The presets come last, so that an order that was let out, or refused by ``SLIPPAGE``, is one that its preset has judged.
+"""
 
 RAIL_CODES: Final = ("RAIL_GATE_CLOSED", "RAIL_SYMBOL_NOT_ALLOWED", *_RAILS)
 """Every code with which a rail refuses."""

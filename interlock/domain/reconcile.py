@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from interlock.domain.broker import BrokerSnapshot, Fill, PositionLine
+from interlock.domain.broker_limits import LimitsAlarm
 from interlock.domain.explanations import explained, one_sided
 from interlock.domain.findings import (
     DiffType,
@@ -77,7 +78,7 @@ class Repair(msgspec.Struct, frozen=True, tag_field="schema", tag="Repair/1"):
     after: str
 
 
-class ReconcileReport(msgspec.Struct, frozen=True, tag_field="schema", tag="ReconcileReport/2"):
+class ReconcileReport(msgspec.Struct, frozen=True, tag_field="schema", tag="ReconcileReport/3"):
     """One reconcile: what was looked at, what was found and stayed, what was repaired, what did not last."""
 
     reconcile_id: str
@@ -92,7 +93,11 @@ class ReconcileReport(msgspec.Struct, frozen=True, tag_field="schema", tag="Reco
     fills_compared: int = 0
     open_there: tuple[str, ...] = ()
     """The keys of all orders that the broker held open at the last look."""
+    limits_alarm: LimitsAlarm | None = None
+    """What differs between the broker's limits and ours, where either side was seen to change."""
     detail: str = ""
+    matched: int = 0
+    """The place in the broker's sequence of fills up to which both sides agree; 0 where they do not."""
 
     @property
     def worst(self) -> Severity | None:

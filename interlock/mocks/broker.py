@@ -123,7 +123,12 @@ class MockBroker(Actor):
         if order is not None and order.leaves > 0:
             await self._trading.cross(order, after)
             late = self._faults.strike(Fault.LATE_PARTIAL_AFTER_CANCEL, symbol) if order.leaves > 0 else None
-        statement: Cancelled | CancelRefused = exchange.cancel(key)
+        statement: Cancelled | CancelRefused
+        if order is not None and order.leaves > 0 and self._faults.strike(Fault.CANCEL_NOT_DONE, symbol) is not None:
+            statement = Cancelled(client_order_id=key, filled=order.filled)
+            self._served = None  # a snapshot that is older than this lie would hide it from everybody, for good
+        else:
+            statement = exchange.cancel(key)
         if isinstance(statement, CancelRefused) and self._faults.strike(Fault.CANCEL_UNKNOWN_ORDER, symbol) is not None:
             statement = CancelRefused(client_order_id=key, code="UNKNOWN_ORDER")
         await self._answer(Call.CANCEL, reply_to, statement, symbol)
@@ -150,8 +155,7 @@ class MockBroker(Actor):
         exchange, served = self.exchange, self._served
         if served is not None and self._faults.strike(Fault.STALE_SNAPSHOT) is not None:
             # What was asked for is still honoured: fills from the cursor on, as far as the old snapshot knew them.
-            known = exchange.executions[request.fills_after : served.cursor]
-            return served.model_copy(update={"fills": tuple(known)})
+            return served.model_copy(update={"fills": exchange.fills_between(request.fills_after, served.cursor)})
         self._served = exchange.snapshot(self.ctx.now_ns(), request.fills_after)
         return self._served
 

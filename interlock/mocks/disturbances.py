@@ -16,6 +16,7 @@ from interlock.mocks.stream import Stream
 
 __all__ = ["Disturbances"]
 
+_ORPHAN: Final = "orphan-"
 _FAR_BELOW: Final = 2
 """An orphan order rests at the price divided by this, so that it does not trade by itself."""
 
@@ -33,6 +34,7 @@ class Disturbances:
             Fault.PHANTOM_POSITION: self._phantom,
             Fault.CASH_OFF: self._fee,
             Fault.LIMITS_CHANGED: self._limit,
+            Fault.ENDED_THERE: self._end,
             Fault.BROKER_RESTART: self._restart,
             Fault.IDS_REUSED: self._reuse,
             Fault.REPLAYED_EVENTS: self._replay,
@@ -55,7 +57,7 @@ class Disturbances:
         self._orphans += 1
         symbol = self._symbol(rule)
         price = self._exchange.prices[symbol] / _FAR_BELOW
-        key, gtc = f"orphan-{self._orphans}", TimeInForce.GTC
+        key, gtc = f"{_ORPHAN}{self._orphans}", TimeInForce.GTC
         self._exchange.place(PlaceOrder(key, symbol, Side.BUY, OrderType.LIMIT, rule.amount, price, gtc))
 
     async def _phantom(self, rule: FaultRule) -> None:
@@ -67,7 +69,12 @@ class Disturbances:
             self._exchange.cash -= rule.amount
 
     async def _limit(self, rule: FaultRule) -> None:
-        self._exchange.quantity_cap = rule.amount
+        self._exchange.cap_orders(rule.amount)
+
+    async def _end(self, _: FaultRule) -> None:
+        ended = self._exchange.cancel_oldest(besides=_ORPHAN)
+        if ended is not None:
+            await self._stream.say(ended)
 
     async def _restart(self, _: FaultRule) -> None:
         for known in self._exchange.renumber():

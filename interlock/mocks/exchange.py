@@ -13,6 +13,7 @@ import msgspec
 
 from interlock.domain.broker import (
     Accepted,
+    BrokerLimits,
     BrokerOrder,
     BrokerSnapshot,
     BrokerStatus,
@@ -41,6 +42,7 @@ class OpeningBook(msgspec.Struct, frozen=True):
     positions: dict[str, Decimal]
     fee_bps: Decimal = Decimal(0)
     fee_currency: FeeCurrency = FeeCurrency.QUOTE
+    limits: BrokerLimits | None = None
 
 
 class MockOrder:
@@ -80,7 +82,8 @@ class MockOrder:
 class Exchange:
     """An account at a broker that matches market and limit orders against the last price."""
 
-    def __init__(self, opening: OpeningBook) -> None:
+    def __init__(self, opening: OpeningBook, executed_before: int = 0) -> None:
+        """Begin with ``opening``; executions are numbered on from ``executed_before``."""
         self.cash = opening.cash
         self.positions = dict(opening.positions)
         self.prices: dict[str, Decimal] = {}
@@ -90,6 +93,9 @@ class Exchange:
         """The client order id of every order that was taken in, once for each time."""
         self.quantity_cap: Decimal | None = None
         """What the broker itself takes at most in one order; None: anything."""
+        self._before = executed_before
+        self.limits = opening.limits
+        """The limits that it tells. Its symbol caps are kept; a loss cap is only told."""
         self._numbered = 0
         self._restarts = 0
         self._fee_bps = opening.fee_bps
@@ -106,15 +112,20 @@ class Exchange:
             return Rejected(client_order_id=key, code="DUPLICATE_ID", reason="an open order has this id")
         if request.symbol not in self.prices:
             return Rejected(client_order_id=key, code="UNKNOWN_SYMBOL", reason=f"{request.symbol} is not traded here")
-        if self.quantity_cap is not None and request.quantity > self.quantity_cap:
+        cap = self._cap(request.symbol)
+        if cap is not None and request.quantity > cap:
             return Rejected(client_order_id=key, code="ABOVE_LIMIT", reason="more than the broker takes in one order")
         if len(self.orders) >= _ORDERS_MAX:
             return Rejected(client_order_id=key, code="BOOK_FULL")
-        order = MockOrder(request, self._next_id(), now_ns)
+        order = self._take_in(request, self._next_id(), now_ns)
+        return Accepted(client_order_id=key, broker_order_id=order.broker_order_id)
+
+    def _take_in(self, request: PlaceOrder, broker_order_id: str, now_ns: int) -> MockOrder:
+        key, order = request.client_order_id, MockOrder(request, broker_order_id, now_ns)
         self.orders[key] = order
         self.accepted.append(key)
         self._resting.setdefault(request.symbol, {})[key] = order
-        return Accepted(client_order_id=key, broker_order_id=order.broker_order_id)
+        return order
 
     def cancel(self, client_order_id: str) -> Cancelled | CancelRefused:
         """Cancel what is left of an open order."""
@@ -125,6 +136,14 @@ class Exchange:
             return CancelRefused(client_order_id=client_order_id, code=f"ALREADY_{order.status}")
         self._close(order, BrokerStatus.CANCELLED)
         return Cancelled(client_order_id=client_order_id, filled=order.filled)
+
+    def cancel_oldest(self, besides: str) -> Cancelled | None:
+        """Cancel what is open longest, and say so; keys that begin with ``besides`` stay. None: nothing is open."""
+        for key, order in self.orders.items():
+            if order.status is BrokerStatus.OPEN and not key.startswith(besides):
+                self._close(order, BrokerStatus.CANCELLED)
+                return Cancelled(client_order_id=key, filled=order.filled)
+        return None
 
     def query(self, client_order_id: str) -> BrokerOrder | OrderNotFound:
         """Return one order, open or closed, with its executions."""
@@ -153,6 +172,19 @@ class Exchange:
         order.status = status
         self._resting[order.request.symbol].pop(order.request.client_order_id, None)
 
+    # -- limits ---------------------------------------------------------------------------------------------
+
+    def cap_orders(self, most: Decimal) -> None:
+        """Take at most so much in one order from now on, and say so where limits are told at all."""
+        self.quantity_cap = most
+        if self.limits is not None:
+            caps = dict.fromkeys({**self.limits.symbol_caps, **self.prices}, most)
+            self.limits = BrokerLimits(daily_loss_cap=self.limits.daily_loss_cap, symbol_caps=caps)
+
+    def _cap(self, symbol: str) -> Decimal | None:
+        told = {} if self.limits is None else self.limits.symbol_caps
+        return told.get(symbol, self.quantity_cap)
+
     # -- matching -------------------------------------------------------------------------------------------
 
     def marketable(self, order: MockOrder) -> bool:
@@ -179,7 +211,7 @@ class Exchange:
     def execute(self, order: MockOrder, quantity: Decimal, now_ns: int) -> Fill:
         """Fill ``quantity`` of an order; closes it when nothing is left. Late pieces of a closed order count too."""
         request, price = order.request, self.trade_price(order)
-        cursor = len(self.executions) + 1
+        cursor = self.cursor + 1
         fill = Fill(
             fill_id=f"f-{cursor:07d}",
             client_order_id=request.client_order_id,
@@ -223,6 +255,15 @@ class Exchange:
             return True
         return False
 
+    @property
+    def cursor(self) -> int:
+        """Return the number of the last execution."""
+        return self._before + len(self.executions)
+
+    def fills_between(self, after: int, last: int) -> tuple[Fill, ...]:
+        """Return the executions above a cursor, up to another."""
+        return tuple(self.executions[max(after - self._before, 0) : max(last - self._before, 0)])
+
     # -- the account ----------------------------------------------------------------------------------------
 
     def snapshot(self, now_ns: int, fills_after: int) -> BrokerSnapshot:
@@ -230,11 +271,12 @@ class Exchange:
         resting = [order for orders in self._resting.values() for order in orders.values()]
         return BrokerSnapshot(
             as_of_ns=now_ns,
-            cursor=len(self.executions),
+            cursor=self.cursor,
             open_orders=tuple(order.told() for order in resting),
-            fills=tuple(self.executions[fills_after:]),
+            fills=self.fills_between(fills_after, self.cursor),
             positions=tuple(
                 PositionLine(symbol=symbol, quantity=self.positions[symbol]) for symbol in sorted(self.positions)
             ),
             cash=self.cash,
+            limits=self.limits,
         )

@@ -77,6 +77,8 @@ class Fault(StrEnum):
     """FLT-8: a fee of ``amount`` is taken that no fill explains."""
     LIMITS_CHANGED = "limits_changed"
     """FLT-8: from now on the broker refuses orders for more than ``amount``."""
+    ENDED_THERE = "ended_there"
+    """FLT-8: the broker cancels our oldest open order of its own accord, and tells it."""
     BROKER_RESTART = "broker_restart"
     """FLT-9: what is open there gets new broker order ids and is acknowledged under them."""
     IDS_REUSED = "ids_reused"
@@ -97,6 +99,8 @@ class Fault(StrEnum):
     """FLT-10: a known fill id comes again with another price: must stop."""
     OVERFILL = "overfill"
     """FLT-10: a fill comes again under a new id, beyond what was ordered: must stop."""
+    CANCEL_NOT_DONE = "cancel_not_done"
+    """FLT-10: the cancel is acknowledged, and the order stays open."""
     STORE_LOCKED = "store_locked"
     """Not the broker's: the store refuses to write an order's record. Opportunities are writes."""
     KILL_SWITCH_THROWS = "kill_switch_throws"
@@ -160,6 +164,7 @@ class Faults:
     def __init__(self, ctx: Context, plan: FaultPlan) -> None:
         self._ctx = ctx
         self._rules = tuple(rule for rule in plan.rules if rule.fault not in STORE_FAULTS)
+        self._kinds = frozenset(rule.fault for rule in self._rules)
         self._from_ns = ctx.now_ns() + to_ns(plan.after_s)
         self._until_ns = None if plan.until_s is None else ctx.now_ns() + to_ns(plan.until_s)
         self.none = not self._rules
@@ -169,7 +174,7 @@ class Faults:
 
     def strike(self, fault: Fault, symbol: str | None = None, call: Call | None = None) -> FaultRule | None:
         """Return the rule that strikes at this opportunity, if one does."""
-        if not self._rules or not self._active():
+        if fault not in self._kinds or not self._active():
             return None
         for index, rule in enumerate(self._rules):
             if rule.fault is not fault or (rule.symbol is not None and symbol is not None and rule.symbol != symbol):

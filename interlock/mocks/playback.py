@@ -134,7 +134,7 @@ class RecordedBroker(Actor):
             price=execution.price,
             fee=execution.fee,
             ts_ns=execution.time_ns,
-            cursor=len(self.exchange.executions) + 1,
+            cursor=self.exchange.cursor + 1,
         )
         self.exchange.record(order, fill)
         return fill

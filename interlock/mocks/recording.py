@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -28,6 +26,7 @@ from pydantic.alias_generators import to_camel
 from interlock.domain.errors import BadInput
 from interlock.domain.intents import Side, Symbol
 from interlock.domain.money import DIGITS_MAX, ZERO, Amount, Price, Quantity, SignedQuantity
+from interlock.runtime.jsonl import JSONL_FORMAT, LINE_BYTES_MAX, open_regular, read_lines, without_duplicates
 
 __all__ = [
     "LINES_MAX",
@@ -43,13 +42,9 @@ __all__ = [
 ]
 
 LINES_MAX: Final = 1_000_000
-LINE_BYTES_MAX: Final = 64 * 1024
 _NS_PER_MS: Final = 1_000_000
 _TIME_MS_MAX: Final = (2**63 - 1) // _NS_PER_MS
 _KEY_SHOWN_MAX: Final = 40
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_FORMAT: Final = "a UTF-8 file with one JSON object a line, each line ended by a newline"
 
 # Wide enough for a million sums of numbers with 28 digits at any two scales, so nothing is ever rounded;
 # should that reckoning be wrong, it raises instead of going on with a wrong position.
@@ -159,8 +154,8 @@ def load_recording(path: Path) -> Recording:
     source = str(path)
     digest = hashlib.sha256()
     try:
-        with _open_regular(path) as stream:
-            lines = _read_lines(stream, source, digest.update)
+        with open_regular(path) as stream:
+            lines = read_lines(stream, source, digest.update, lines_max=LINES_MAX)
             fills = (parse_fill(line, f"{source}:{number}") for number, line in lines)
             executions = tuple(_number_fills(fills, source))
     except OSError as error:
@@ -173,17 +168,17 @@ def parse_fill(line: bytes, where: str) -> RecordedFill:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise BadInput(where, f"not UTF-8 at byte {error.start + 1}", _FORMAT) from error
+        raise BadInput(where, f"not UTF-8 at byte {error.start + 1}", JSONL_FORMAT) from error
     try:
-        fields = json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_bounded_int)
+        fields = json.loads(text, object_pairs_hook=without_duplicates, parse_int=_bounded_int)
     except json.JSONDecodeError as error:
-        raise BadInput(where, f"not JSON: {error.msg} at column {error.colno}", _FORMAT) from error
+        raise BadInput(where, f"not JSON: {error.msg} at column {error.colno}", JSONL_FORMAT) from error
     except RecursionError as error:
         raise BadInput(where, "nested too deep", "one flat JSON object") from error
     except ValueError as error:
-        raise BadInput(where, str(error), _FORMAT) from error
+        raise BadInput(where, str(error), JSONL_FORMAT) from error
     if not isinstance(fields, dict):
-        raise BadInput(where, "not a JSON object", _FORMAT)
+        raise BadInput(where, "not a JSON object", JSONL_FORMAT)
     try:
         return RecordedFill.model_validate(fields)
     except ValidationError as error:
@@ -214,73 +209,10 @@ def build_recording(path_name: str, sha256: str, fills: tuple[RecordedExecution,
     )
 
 
-def _open_regular(path: Path) -> BinaryIO:
-    """Open ``path`` if it is a regular file; a FIFO or device is refused without ever waiting for it."""
-    try:
-        # Without O_NONBLOCK, opening a FIFO that nobody writes to would hang before it could be looked at.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except ValueError as error:
-        raise BadInput(repr(str(path)), "not a usable file name", "a path without NUL bytes") from error
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        kind = "a directory" if stat.S_ISDIR(mode) else "a pipe, socket or device"
-        raise BadInput(str(path), f"is {kind}", "a regular file")
-    return os.fdopen(descriptor, "rb")
-
-
-def _read_lines(stream: BinaryIO, source: str, update: Callable[[bytes], None]) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of each line, bounded by the size the file had when it was opened."""
-    size = os.fstat(stream.fileno()).st_size
-    if size == 0:
-        raise BadInput(source, "is empty", _FORMAT)
-    taken = 0
-    for number in range(1, LINES_MAX + 2):
-        raw = stream.readline(LINE_BYTES_MAX + 2)
-        taken += len(raw)
-        where = f"{source}:{number}"
-        at_end = not raw.endswith(b"\n") and len(raw) <= LINE_BYTES_MAX + 1
-        if taken > size or (at_end and taken < size):
-            raise BadInput(where, "the file changed while it was read", "a file at rest")
-        if not raw:
-            return
-        if number > LINES_MAX:
-            raise BadInput(where, "too many lines", f"at most {LINES_MAX}")
-        _check_line(raw, where, is_first=number == 1)
-        update(raw)
-        yield number, raw[:-1]
-
-
-def _check_line(raw: bytes, where: str, *, is_first: bool) -> None:
-    """Refuse what is wrong with the bytes of a line before anyone looks at its content."""
-    if is_first and raw.startswith(_GZIP_MAGIC):
-        raise BadInput(where, "the file is compressed with gzip", _FORMAT)
-    if is_first and raw.startswith(_BYTE_ORDER_MARK):
-        raise BadInput(where, "the file begins with a byte order mark", _FORMAT)
-    if len(raw.rstrip(b"\n")) > LINE_BYTES_MAX:
-        raise BadInput(where, "the line is too long", f"at most {LINE_BYTES_MAX} bytes")
-    if not raw.endswith(b"\n"):
-        raise BadInput(where, "half-written: the last line has no newline", _FORMAT)
-    if raw.endswith(b"\r\n"):
-        raise BadInput(where, "the line ends in CRLF", "lines ended by a newline alone")
-    if not raw.strip():
-        raise BadInput(where, "the line is blank", _FORMAT)
-
-
 def _bounded_int(text: str) -> int:
     if text == "-0" or len(text.lstrip("-")) > DIGITS_MAX:
         raise ValueError(f"a number is negative zero or has more than {DIGITS_MAX} digits")
     return int(text)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build the object, refusing a key given twice: JSON readers silently keep the last one."""
-    fields: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise ValueError(f"key {ascii(key)[:_KEY_SHOWN_MAX]} is given twice")
-        fields[key] = value
-    return fields
 
 
 def _first_fault(error: ValidationError, where: str) -> BadInput:

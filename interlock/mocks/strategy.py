@@ -16,6 +16,7 @@ from interlock.domain.instants import NS_PER_S
 from interlock.domain.intents import OrderIntent, OrderType, Side
 from interlock.domain.messages import (
     CancelIntent,
+    CancelOutcome,
     SessionEnded,
     SessionStarted,
     StopSession,
@@ -77,6 +78,13 @@ class Strategy(Actor):
         self._settings = settings
         self._credit = Credit("submits", settings.in_flight_max)
         self._ended = False
+        self.outcomes: list[SubmitOutcome] = []
+        """What it was told of each intent, in the order of the answers."""
+        self.promised: list[tuple[int, str]] = []
+        """When it was told that an order is being cancelled, and which."""
+        self.done: list[ScriptStep] = []
+        """What it asked for, drawn or not, as the script that asks for it again."""
+        self._started_ns = 0
 
     async def handle(self, message: object, reply_to: ReplyTo | None) -> None:  # noqa: ARG002 - nobody asks this actor
         """Begin when the session does."""
@@ -93,9 +101,10 @@ class Strategy(Actor):
             refuse(self, message)
 
     async def _work(self) -> None:
-        settings, started_ns = self._settings, self.ctx.now_ns()
+        settings = self._settings
+        self._started_ns = self.ctx.now_ns()
         for step in settings.script:
-            wait_ns = started_ns + step.at_ns - self.ctx.now_ns()
+            wait_ns = self._started_ns + step.at_ns - self.ctx.now_ns()
             if wait_ns > 0:
                 await self.ctx.sleep(wait_ns / NS_PER_S)
             if self._ended:
@@ -112,8 +121,7 @@ class Strategy(Actor):
         if step.intent is not None:
             await self._start(step.intent, None)
         elif step.cancel_decision is not None:
-            key = client_order_id(self._settings.strategy_id, step.cancel_decision)
-            self.ctx.spawn(self._cancel(key), "cancel")
+            self.ctx.spawn(self._cancel(step.cancel_decision), "cancel")
 
     async def _trade_a_day(self, plan: DayPlan) -> None:
         for number in range(1, plan.orders + 1):
@@ -151,19 +159,29 @@ class Strategy(Actor):
             await self.ctx.sleep(_POLL_S)
 
     async def _submit(self, intent: OrderIntent, cancel_after_s: float | None) -> None:
+        self._note(intent=intent)
         outcome = await self.ctx.ask(self._settings.orchestrator, SubmitIntent(intent))
         self._credit.give_back()
         if not isinstance(outcome, SubmitOutcome):
             refuse(self, outcome)
+        self.outcomes.append(outcome)
         self.ctx.count(f"submit_outcomes_total|{outcome.status}")
         live = outcome.status in (SubmitStatus.ACCEPTED, SubmitStatus.UNKNOWN)
         if cancel_after_s is not None and live:
             await self.ctx.sleep(cancel_after_s)
-            await self._cancel(outcome.client_order_id)
+            await self._cancel(intent.decision_id)
 
-    async def _cancel(self, key: str) -> None:
-        if not self._ended:
-            await self.ctx.ask(self._settings.orchestrator, CancelIntent(key))
+    async def _cancel(self, decision_id: str) -> None:
+        if self._ended:
+            return
+        key = client_order_id(self._settings.strategy_id, decision_id)
+        self._note(cancel_decision=decision_id)
+        outcome = await self.ctx.ask(self._settings.orchestrator, CancelIntent(key))
+        if isinstance(outcome, CancelOutcome) and outcome.requested:
+            self.promised.append((self.ctx.now_ns(), key))
+
+    def _note(self, intent: OrderIntent | None = None, cancel_decision: str | None = None) -> None:
+        self.done.append(ScriptStep(self.ctx.now_ns() - self._started_ns, intent, cancel_decision))
 
     async def _until_idle(self) -> None:
         for _ in range(_POLLS_MAX):

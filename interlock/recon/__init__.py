@@ -9,8 +9,10 @@ from interlock.recon.books import Fill, LedgerOrder, OrderLedger, PositionLedger
 from interlock.recon.engine import ExternalSnapshot, ReconciliationEngine, SnapshotSource
 from interlock.recon.history import History, read_history
 from interlock.recon.log import AuditLog
+from interlock.recon.port import Asked, read_snapshot
 
 __all__ = [
+    "Asked",
     "AuditLog",
     "ExternalSnapshot",
     "Fill",
@@ -21,4 +23,5 @@ __all__ = [
     "ReconciliationEngine",
     "SnapshotSource",
     "read_history",
+    "read_snapshot",
 ]

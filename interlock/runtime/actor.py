@@ -8,24 +8,46 @@ no mutable state; they know each other by name and talk through immutable messag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from typing import Literal, NoReturn, Protocol
 
+import msgspec
+
 from interlock.domain.errors import UnknownMessage
+from interlock.domain.sometimes import SOMETIMES_COUNTERS, Sometimes
 from interlock.runtime.clock import Clock
 from interlock.runtime.mailbox import Lane, ReplyTo
 from interlock.runtime.schedule import Schedule
 
-__all__ = ["Actor", "AuditLevel", "Context", "Crash", "Job", "Recorder", "SilentRecorder", "StopReason", "refuse"]
+__all__ = [
+    "Actor",
+    "AuditLevel",
+    "Context",
+    "Crash",
+    "Job",
+    "Recorder",
+    "RunReport",
+    "SilentRecorder",
+    "StopReason",
+    "refuse",
+]
 
 Job = Coroutine[object, object, None]
 """A piece of work of one actor that runs beside its mailbox, such as one broker call with its retries."""
 
 AuditLevel = Literal["INFO", "WARN", "ERROR", "CRITICAL"]
 
-StopReason = Literal["limit", "quiescent", "stopped", "deadlock"]
-"""Why a stepped run came back: step limit reached, nothing left to do, session over, actors locked up."""
+StopReason = Literal["limit", "quiescent", "stopped", "deadlock", "watch"]
+"""Why a stepped run came back: step limit, nothing left to do, session over, actors locked up, its watcher said so."""
+
+
+class RunReport(msgspec.Struct, frozen=True):
+    """How many steps a stepped run made, why it came back, and for a deadlock who waits on whom."""
+
+    steps: int
+    reason: StopReason
+    chain: tuple[str, ...] = ()
 
 
 class Recorder(Protocol):
@@ -97,6 +119,10 @@ class Context(ABC):
         """Return whether something that happens ``permille`` times in a thousand happens now."""
         return self._schedule.chance(permille, label)
 
+    def sometimes(self, what: Sometimes) -> None:
+        """Mark a rare branch that matters: a search over many runs must come by here."""
+        self.count(SOMETIMES_COUNTERS[what])
+
     def emit(self, event_type: str, payload: Mapping[str, object]) -> None:
         """Write one event to the session's event log."""
         self._recorder.event(self._clock.now_ns(), self.name, event_type, payload)
@@ -114,6 +140,10 @@ class Context(ABC):
     @abstractmethod
     async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
         """Put ``message`` into a lane of ``to``; waits while that lane is full, does not yield otherwise."""
+
+    @abstractmethod
+    def offer(self, to: str, message: object) -> bool:
+        """Put ``message`` into the data lane of ``to`` if there is room; never waits. False: it was not taken."""
 
     @abstractmethod
     async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
@@ -157,6 +187,13 @@ class Actor(ABC):
     @abstractmethod
     async def handle(self, message: object, reply_to: ReplyTo | None) -> None:
         """Serve one message of the reply or data lane; ``reply_to`` is set when the sender wants an answer."""
+
+    def direct(self, message: object) -> Awaitable[object] | None:  # noqa: ARG002 - most serve nothing so
+        """Return the work of a request that touches nothing of this actor, for its asker to run; None: wait a turn.
+
+        On real time alone, and to spare a call to a broker two turns of the loop. The work bounds itself in time.
+        """
+        return None
 
     async def handle_control(self, message: object) -> None:
         """Serve one message of the control lane. Served first, also while ``handle`` waits for something."""

@@ -120,16 +120,19 @@ class AuditVerdict:
 class AuditChain:
     """Makes the lines of one log; the caller writes them down in the order in which it got them."""
 
-    __slots__ = ("_encode", "count", "head")
+    __slots__ = ("_encode", "count", "head", "last_ts")
 
     count: int
     """How many records were made."""
     head: str
     """The hash of the last one, 64 zeros before the first."""
+    last_ts: str
+    """The time of the last one, "" before the first."""
 
     def __init__(self) -> None:
         self.count = 0
         self.head = GENESIS_HASH
+        self.last_ts = ""
         self._encode = msgspec.json.Encoder(order="sorted", decimal_format="string").encode
 
     def append(
@@ -161,6 +164,7 @@ class AuditChain:
         cut = body.index(b',"level":')
         self.head = hashlib.sha256(body).hexdigest()
         self.count = seq
+        self.last_ts = ts
         return b'%b,"hash":"%b"%b' % (body[:cut], self.head.encode(), body[cut:])
 
 

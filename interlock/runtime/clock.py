@@ -7,9 +7,10 @@ counts monotonic time from a start that was read once, so that it never goes bac
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Protocol
 
 import anyio
@@ -69,12 +70,39 @@ class RealClock:
         """Wait in the host's event loop."""
         await anyio.sleep(seconds)
 
-    @contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the block; raises ``DeadlineExceeded`` when it takes longer than ``seconds``."""
-        try:
-            with anyio.fail_after(seconds):
-                yield
-        except TimeoutError as error:
-            message = f"no answer within {seconds} s"
+        return _Deadline(seconds)
+
+
+class _Deadline(AbstractContextManager[None]):
+    """Cancels the task at the deadline, and takes that back; a scope of anyio costs three times as much."""
+
+    __slots__ = ("_cancelling", "_late", "_seconds", "_task", "_timer")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._late = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            message = "a deadline outside any task"
+            raise Broken(message)
+        self._task, self._cancelling = task, task.cancelling()
+        loop = task.get_loop()
+        self._timer = loop.call_at(loop.time() + self._seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._late = True
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        # Where somebody else has cancelled the task as well, that goes before.
+        late = self._late and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
+        if late or kind is TimeoutError:
+            message = f"no answer within {self._seconds} s"
             raise DeadlineExceeded(message) from error

@@ -8,39 +8,41 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from interlock.domain.account_book import AccountLine
 from interlock.domain.errors import StoreDamaged
-from interlock.domain.orders import Order
-from interlock.runtime.store import ClaimResult, Execution, OperatorReset
+from interlock.domain.restart import SessionBegun, SessionDone
+from interlock.runtime.memory_store import MemoryStore
+from interlock.runtime.store_changes import OperatorReset
 from interlock.runtime.store_opening import DAMAGED_SWITCH
 
 __all__ = ["DamagedStore"]
 
 
-class DamagedStore:
-    """A store of which nothing is known but what is wrong with it."""
+class DamagedStore(MemoryStore):
+    """A store of which nothing is known but what is wrong with it: empty, halted, and it takes no order."""
 
     def __init__(self, error: StoreDamaged) -> None:
+        super().__init__()
         self._why = str(error)
-
-    def length(self) -> int:
-        """Return 0: nobody knows."""
-        return 0
 
     def complaint(self) -> str:
         """Return what is wrong."""
         return self._why
 
-    def order_of(self, client_order_id: str) -> Order | None:  # noqa: ARG002 - the port's
-        """Raise StoreDamaged: nobody knows."""
-        self._refuse()
+    def _append(self, *_: object) -> NoReturn:
+        raise StoreDamaged(self._why)
 
-    def claim(self, order: Order) -> ClaimResult:  # noqa: ARG002 - the port's
-        """Raise StoreDamaged."""
-        self._refuse()
+    def open_account(self, venue: str, account: str, lines: tuple[AccountLine, ...]) -> None:
+        """Do nothing: it cannot be recorded."""
 
-    def journal(self, order: Order, execution: Execution | None = None) -> None:  # noqa: ARG002 - the port's
-        """Raise StoreDamaged."""
-        self._refuse()
+    def begin_session(self, mark: SessionBegun) -> None:
+        """Do nothing, as above."""
+
+    def end_session(self, mark: SessionDone) -> None:
+        """Do nothing, as above."""
+
+    def note(self, line: bytes) -> None:
+        """Keep nothing: the audit goes into the files of the run alone."""
 
     def engage_kill_switch(self, reason: str) -> None:
         """Do nothing: it is set."""
@@ -49,13 +51,6 @@ class DamagedStore:
         """Return what set the kill switch."""
         return DAMAGED_SWITCH
 
-    def reset_kill_switch(self, operator: str, reason: str, now_ns: int) -> None:  # noqa: ARG002 - the port's
-        """Raise StoreDamaged: there is nothing to begin again with."""
-        self._refuse()
-
     def resets(self) -> tuple[OperatorReset, ...]:
         """Return nothing: what was recorded cannot be read."""
         return ()
-
-    def _refuse(self) -> NoReturn:
-        raise StoreDamaged(self._why)

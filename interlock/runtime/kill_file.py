@@ -22,6 +22,7 @@ class KillFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = str(path)  # looked for with every claim, and a Path takes its time
 
     def engage(self, reason: str) -> None:
         """Make the file, unless it is there; raises OSError."""
@@ -38,11 +39,19 @@ class KillFile:
 
     def reason(self) -> str:
         """Return why the file was made, or "" where there is none; a file that cannot be read counts as made."""
-        if not os.path.lexists(self.path):
-            return ""
         try:
-            with self.path.open("rb") as stream:
-                text = stream.read(_BYTES_MAX).decode("utf-8", "replace")
+            os.lstat(self._name)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"nobody can tell whether {self.path.name} is there: {error.strerror or error}"
+        try:
+            # Not to be waited for: a pipe of that name would keep the claim, and with it everything, for ever.
+            fd = os.open(self._name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                text = os.read(fd, _BYTES_MAX).decode("utf-8", "replace")
+            finally:
+                os.close(fd)
         except OSError:
             text = ""
         return " ".join(text.split()) or f"the file {self.path.name} is there"

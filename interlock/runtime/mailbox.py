@@ -9,6 +9,7 @@ The logic sits in the synchronous half (``offer``, ``take``); the real-time driv
 
 from __future__ import annotations
 
+from collections import deque
 from enum import IntEnum
 from typing import TypeVar
 
@@ -30,10 +31,16 @@ class ReplyTo(msgspec.Struct, frozen=True, gc=False):
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """A message on its way, with the ticket for its answer where one is wanted."""
+    """A message on its way, with the ticket for its answer where one is wanted.
+
+    ``sent_ns`` is set in a host's loop alone: in stepped mode nothing is measured, since time passes in a mailbox only
+    while its actor waits for something else. No ``sender``: put in from outside.
+    """
 
     message: object
     reply_to: ReplyTo | None
+    sender: str = ""
+    sent_ns: int = 0
 
 
 class Lane(IntEnum):
@@ -60,19 +67,35 @@ class MailboxSizes(msgspec.Struct, frozen=True):
 
 
 class LaneStats(msgspec.Struct, frozen=True):
-    """What went through one lane: now waiting, most ever waiting, taken in, and how often a sender had to wait."""
+    """What went through one lane: now waiting, most ever waiting, taken in, and how often a sender had to wait.
+
+    How long messages waited, together and at most, is measured in a host's loop alone.
+    """
 
     capacity: int
     depth: int
     peak: int
     accepted: int
     waits: int
+    wait_ns_sum: int = 0
+    wait_ns_max: int = 0
 
 
 class LaneQueue:
     """One bounded first-in-first-out lane."""
 
-    __slots__ = ("accepted", "capacity", "depth", "inlet", "outlet", "peak", "waits")
+    __slots__ = (
+        "accepted",
+        "capacity",
+        "depth",
+        "inlet",
+        "line",
+        "outlet",
+        "peak",
+        "wait_ns_max",
+        "wait_ns_sum",
+        "waits",
+    )
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -81,6 +104,10 @@ class LaneQueue:
         self.peak = 0
         self.accepted = 0
         self.waits = 0
+        self.wait_ns_sum = 0
+        self.wait_ns_max = 0
+        self.line: deque[tuple[anyio.Event, Envelope]] = deque()
+        """Senders of the real-time driver that wait for room, the oldest first, with what they bring."""
 
     def offer(self, envelope: Envelope) -> bool:
         """Put ``envelope`` in if there is room; False means full, and the sender has to wait."""
@@ -100,16 +127,38 @@ class LaneQueue:
         self.depth -= 1
         return envelope
 
-    def note_accepted(self) -> None:
-        """Count one envelope in; the real-time driver calls it when an awaited send went through."""
-        self.accepted += 1
+    async def wait_for_room(self, envelope: Envelope) -> None:
+        """Stand in line until the envelope is in. Whoever is cancelled before has brought nothing, and after it all."""
+        waiting = anyio.Event(), envelope
+        self.line.append(waiting)
         self.depth += 1
-        if self.peak < self.depth <= self.capacity:  # beyond the capacity are senders that wait
-            self.peak = self.depth
+        try:
+            await waiting[0].wait()
+        finally:
+            if not waiting[0].is_set():
+                self.line.remove(waiting)
+                self.depth -= 1
+
+    def taken(self) -> bool:
+        """Count one envelope out that the real-time driver has received; True where one from the line went in."""
+        self.depth -= 1
+        if not self.line:
+            return False
+        made_room, envelope = self.line.popleft()
+        self.inlet.send_nowait(envelope)
+        self.accepted += 1
+        made_room.set()
+        return True
+
+    def note_wait(self, wait_ns: int) -> None:
+        """Take down how long a message waited until it was served."""
+        self.wait_ns_sum += wait_ns
+        self.wait_ns_max = max(self.wait_ns_max, wait_ns)
 
     def stats(self) -> LaneStats:
         """Return the figures so far."""
-        return LaneStats(self.capacity, self.depth, self.peak, self.accepted, self.waits)
+        totals = (self.capacity, self.depth, self.peak, self.accepted, self.waits)
+        return LaneStats(*totals, self.wait_ns_sum, self.wait_ns_max)
 
     def close(self) -> None:
         """Release both ends of the stream."""

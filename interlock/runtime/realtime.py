@@ -1,16 +1,16 @@
 """The real-time driver: the same actors, as tasks of one anyio task group in the host's event loop.
 
-Each lane of each mailbox has a task that awaits the same streams that the stepped driver uses; reply and data take
-turns through a lock, so that a handler runs alone, and control runs beside them. A send that finds room does not
-yield here either, so no interleaving exists that the simulation cannot explore. Idle means that no message waits or
-is being handled and every job sleeps.
+Messages come from the same streams that the stepped driver uses, and what is ready is served first come, first served:
+of each actor one reply or data message at a time, control beside it and before. A send that finds room does not yield
+here either, so no interleaving exists that the simulation cannot explore. Idle means that no message waits or is being
+handled and every job sleeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from decimal import setcontext
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -18,10 +18,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from interlock.domain.errors import Broken, InvariantBroken
-from interlock.domain.money import ARITHMETIC
 from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder
 from interlock.runtime.clock import RealClock
-from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
+from interlock.runtime.hands import Hands
+from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes
+from interlock.runtime.real_asks import RealAsks
+from interlock.runtime.realtime_context import RealContext
 from interlock.runtime.schedule import FifoSchedule, Schedule
 from interlock.runtime.work import Work
 
@@ -32,26 +34,18 @@ A = TypeVar("A", bound=Actor)
 _HOST = "host"
 
 
-class _Asked:
-    """A request on its way: what wakes the asker, and the answer once it is there."""
-
-    __slots__ = ("answer", "answered")
-
-    def __init__(self) -> None:
-        self.answered = anyio.Event()
-        self.answer: object = None
-
-
 class _Cell:
-    """One actor with its mailbox; ``turn`` keeps its reply and data handlers apart."""
+    """One actor with its mailbox, and what its two hands are at: one serves replies and data, the other control."""
 
-    __slots__ = ("actor", "job_limit", "jobs", "mailbox", "name", "turn")
+    __slots__ = ("actor", "control_taken", "data_taken", "job_limit", "jobs", "mailbox", "name")
 
     def __init__(self, name: str, mailbox: Mailbox, job_limit: int) -> None:
         self.name = name
         self.mailbox = mailbox
         self.actor: Actor | None = None
-        self.turn = anyio.Lock()
+        self.data_taken = False
+        """Whether its replies and data are being served, or stand in line for it."""
+        self.control_taken = False
         self.jobs = 0
         self.job_limit = job_limit
 
@@ -73,20 +67,27 @@ class RealTimeSystem:
         self.schedule = schedule or FifoSchedule()
         self.recorder: Recorder = recorder or SilentRecorder()
         self.on_crash = on_crash
-        self.late_replies = 0
+        self.asks = RealAsks(self.clock)
         self.halted = anyio.Event()
         self.on_halt: Callable[[], None] | None = None
         """Called once when the session is over, before anybody who waits for that runs."""
         self._cells: dict[str, _Cell] = {}
-        self._asks: dict[int, _Asked] = {}
-        self._ask_count = 0
         self._busy = 0
         self._idle = anyio.Event()
         self._group: TaskGroup | None = None
-        # A task that is cancelled before its first step never awaits its job: such a job is closed, not leaked.
+        self._hands = Hands()
+        # A job that stands in line when everything ends is never awaited: it is closed, not leaked.
         self._unstarted: dict[int, Job] = {}
+        self._host = RealContext(self, _HOST)
 
-    def add(self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None) -> A:
+    def add(
+        self,
+        name: str,
+        build: Callable[[Context], A],
+        sizes: MailboxSizes | None = None,
+        *,
+        aside: bool = False,  # noqa: ARG002 - the loop serves everybody; only a schedule has choices to keep apart
+    ) -> A:
         """Make an actor, before the system runs.
 
         Raises:
@@ -103,10 +104,8 @@ class RealTimeSystem:
 
     async def __aenter__(self) -> Self:
         self._group = await anyio.create_task_group().__aenter__()
-        for cell in self._cells.values():
-            box = cell.mailbox
-            for queue, work in ((box.control, Work.CONTROL), (box.reply, Work.DATA), (box.data, Work.DATA)):
-                self._group.start_soon(self._serve, cell, queue, work)
+        self._group.start_soon(self.asks.keep_time)
+        self._hands.start(self._group)
         return self
 
     async def __aexit__(
@@ -115,6 +114,7 @@ class RealTimeSystem:
         group, self._group = self._group, None
         if group is None:
             return None
+        self._hands.stop()
         group.cancel_scope.cancel()
         try:
             if isinstance(error, Exception):  # the host's own: it leaves as itself, not inside a group
@@ -122,6 +122,7 @@ class RealTimeSystem:
                 return None
             return await group.__aexit__(kind, error, trace)
         finally:
+            self.asks.let_go(_HOST)
             for job in self._unstarted.values():
                 job.close()
             for cell in self._cells.values():
@@ -131,14 +132,15 @@ class RealTimeSystem:
 
     def post(self, to: str, message: object, lane: Lane = Lane.DATA) -> bool:
         """Put a message in without waiting; False when the lane is full and it was not taken."""
-        taken = self._cell(to).mailbox.lane(lane).offer(Envelope(message, None))
-        if taken:
-            self._enter()
-        return taken
+        return self._offer(self._cell(to), Envelope(message, None, sent_ns=self.clock.now_ns()), lane)
 
     async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
-        """Send a request from outside the actors and wait for its answer; raises as ``Context.ask`` does."""
-        return await RealContext(self, _HOST).ask(to, message, timeout_s)
+        """Send a request from outside the actors and wait for its answer; raises as ``Context.ask`` does.
+
+        Raises:
+            SessionOver: the run was over before there was an answer. What was asked for may have been done.
+        """
+        return await self._host.ask(to, message, timeout_s)
 
     async def wait_idle(self) -> None:
         """Wait until no message waits or is being handled and every job sleeps."""
@@ -152,35 +154,66 @@ class RealTimeSystem:
             self.halted.set()
             if self.on_halt is not None:
                 self.on_halt()
+            self.asks.let_go(_HOST)
 
     def stats(self) -> dict[str, dict[str, LaneStats]]:
         """Return the mailbox figures of every actor, by name and lane."""
         return {name: cell.mailbox.stats() for name, cell in self._cells.items()}
 
+    @property
+    def late_replies(self) -> int:
+        """Return how many answers came after their asker had given up."""
+        return self.asks.late
+
     # -- running --------------------------------------------------------------------------------------------
 
-    async def _serve(self, cell: _Cell, queue: LaneQueue, work: Work) -> None:
-        actor = cell.actor
-        if actor is None:
-            return
-        setcontext(ARITHMETIC.copy())  # of this task alone: a context variable
-        async for envelope in queue.outlet:
-            queue.depth -= 1
-            message = envelope.message
-            try:
-                if work is Work.CONTROL:
-                    await actor.handle_control(message)
-                else:
-                    async with cell.turn:
-                        await actor.handle(message, envelope.reply_to)
-            except Exception as error:  # noqa: BLE001 - the supervisor: RT-8, every crash goes to the trip path
-                self._crashed(cell.name, f"{work.value} {type(message).__name__}", error)
-            finally:
-                self._leave()
+    async def _serve(self, cell: _Cell) -> None:
+        """Serve one message of the reply lane or, where there is none, of the data lane."""
+        box = cell.mailbox
+        envelope = self._take(box.reply if box.reply.depth else box.data)
+        try:
+            if cell.actor is not None:
+                await cell.actor.handle(envelope.message, envelope.reply_to)
+        except Exception as error:  # noqa: BLE001 - the supervisor: RT-8, every crash goes to the trip path
+            self._crashed(cell.name, f"{Work.DATA.value} {type(envelope.message).__name__}", error)
+        finally:
+            cell.data_taken = False
+            self._leave()
+            self._line_up(cell)
+
+    async def _serve_control(self, cell: _Cell) -> None:
+        """Serve one message of the control lane, whatever else the actor is at."""
+        envelope = self._take(cell.mailbox.control)
+        try:
+            if cell.actor is not None:
+                await cell.actor.handle_control(envelope.message)
+        except Exception as error:  # noqa: BLE001 - the supervisor, as above
+            self._crashed(cell.name, f"{Work.CONTROL.value} {type(envelope.message).__name__}", error)
+        finally:
+            cell.control_taken = False
+            self._leave()
+            self._line_up(cell)
+
+    def _line_up(self, cell: _Cell) -> None:
+        """Let what waits in a mailbox be served, one of its hands for control and one for the rest."""
+        box = cell.mailbox
+        if box.control.depth and not cell.control_taken:
+            cell.control_taken = True
+            self._hands.put(partial(self._serve_control, cell), urgent=True)
+        if not cell.data_taken and (box.data.depth or box.reply.depth):
+            cell.data_taken = True
+            self._hands.put(partial(self._serve, cell))
+
+    def _take(self, queue: LaneQueue) -> Envelope:
+        """Take the oldest envelope out; the next one that waits in line goes in."""
+        envelope = queue.outlet.receive_nowait()
+        queue.note_wait(self.clock.now_ns() - envelope.sent_ns)
+        if queue.taken():
+            self._enter()
+        return envelope
 
     async def _run_job(self, cell: _Cell, job: Job, label: str) -> None:
         self._unstarted.pop(id(job), None)
-        setcontext(ARITHMETIC.copy())
         try:
             await job
         except Exception as error:  # noqa: BLE001 - the supervisor, as above
@@ -211,42 +244,30 @@ class RealTimeSystem:
 
     # -- what contexts call ---------------------------------------------------------------------------------
 
-    async def deliver(self, to: str, envelope: Envelope, lane: Lane) -> None:
-        """Put an envelope in, waiting only when the lane is full."""
-        queue = self._cell(to).mailbox.lane(lane)
-        if queue.offer(envelope):
-            self._enter()
-            return
-        # Counted before it is in: once room is made, its receiver may be faster than we are.
-        queue.note_accepted()
+    def direct(self, to: str, message: object) -> Awaitable[object] | None:
+        """Return the work of a request that ``to`` serves in its asker's own task, or None where it waits its turn."""
+        actor = self._cell(to).actor
+        return None if actor is None else actor.direct(message)
+
+    async def deliver(self, to: str, envelope: Envelope, lane: Lane, timeout_s: float | None = None) -> None:
+        """Put an envelope in, waiting only when the lane is full.
+
+        Raises:
+            DeadlineExceeded: it has been full for ``timeout_s``.
+        """
+        cell = self._cell(to)
+        if not self._offer(cell, envelope, lane):
+            bound = nullcontext() if timeout_s is None else self.clock.deadline(timeout_s)
+            with bound:
+                await cell.mailbox.lane(lane).wait_for_room(envelope)
+
+    def _offer(self, cell: _Cell, envelope: Envelope, lane: Lane) -> bool:
+        """Put an envelope in if there is room, and wake who serves it."""
+        if not cell.mailbox.lane(lane).offer(envelope):
+            return False
         self._enter()
-        sent = False
-        try:
-            await queue.inlet.send(envelope)
-            sent = True
-        finally:
-            if not sent:
-                queue.depth -= 1
-                self._leave()
-
-    def open_ask(self) -> tuple[int, _Asked]:
-        """Register a request."""
-        self._ask_count += 1
-        asked = self._asks[self._ask_count] = _Asked()
-        return self._ask_count, asked
-
-    def close_ask(self, ask_id: int) -> None:
-        """Forget a request, answered or given up."""
-        del self._asks[ask_id]
-
-    def answer(self, ticket: ReplyTo, answer: object) -> None:
-        """Hand an answer to its asker, or count it as late."""
-        asked = self._asks.get(ticket.ask_id)
-        if asked is None or asked.answered.is_set():
-            self.late_replies += 1
-            return
-        asked.answer = answer
-        asked.answered.set()
+        self._line_up(cell)
+        return True
 
     def start_job(self, name: str, job: Job, label: str) -> None:
         """Start a job in the task group."""
@@ -258,7 +279,7 @@ class RealTimeSystem:
         cell.jobs += 1
         self._enter()
         self._unstarted[id(job)] = job
-        self._group.start_soon(self._run_job, cell, job, label)
+        self._hands.put(partial(self._run_job, cell, job, label))
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, which counts as idle."""
@@ -267,49 +288,3 @@ class RealTimeSystem:
             await self.clock.sleep(seconds)
         finally:
             self._enter()
-
-
-class RealContext(Context):
-    """The context of one actor under the real-time driver."""
-
-    def __init__(self, system: RealTimeSystem, name: str) -> None:
-        super().__init__(name, system.clock, system.schedule, system.recorder)
-        self._system = system
-        self._real = system.clock
-
-    async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
-        """Deliver ``message``; waits for room only."""
-        await self._system.deliver(to, Envelope(message, None), lane)
-
-    async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
-        """Send, then wait for the answer."""
-        if timeout_s is not None:
-            with self._real.deadline(timeout_s):
-                return await self.ask(to, message)
-        ask_id, asked = self._system.open_ask()
-        try:
-            await self._system.deliver(to, Envelope(message, ReplyTo(self.name, ask_id)), Lane.DATA)
-            await asked.answered.wait()
-            return asked.answer
-        finally:
-            self._system.close_ask(ask_id)
-
-    def reply(self, ticket: ReplyTo, answer: object) -> None:
-        """Answer a request."""
-        self._system.answer(ticket, answer)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait on the machine's clock."""
-        await self._system.sleep(seconds)
-
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound the waits of the block."""
-        return self._real.deadline(seconds)
-
-    def spawn(self, job: Job, label: str) -> None:
-        """Run a job beside the mailbox."""
-        self._system.start_job(self.name, job, label)
-
-    def halt(self) -> None:
-        """Tell the host that the session is over."""
-        self._system.halt()

@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
-from interlock.domain.errors import SinkBroken
+from interlock.domain.errors import SinkBroken, StorageError
 from interlock.domain.ids import canonical_json
 from interlock.domain.instants import rfc3339
 from interlock.runtime.actor import AuditLevel
+from interlock.runtime.alert_sinks import AlertSink
 from interlock.runtime.audit import AuditChain
 from interlock.runtime.redaction import redact, redact_flat, scrub
 from interlock.runtime.sinks import Sink
 
-__all__ = ["EVENT_SCHEMA", "METRICS_SCHEMA", "STATE_SCHEMA", "RunRecorder", "RunSinks"]
+__all__ = ["EVENT_SCHEMA", "METRICS_SCHEMA", "STATE_SCHEMA", "AuditKeeper", "RunRecorder", "RunSinks"]
 
 EVENT_SCHEMA = "C2_DRYRUN_V1"
 METRICS_SCHEMA = "C2_DRYRUN_METRICS_V1"
 STATE_SCHEMA = "SessionStateSnapshot/1"
 
 _ID_LENGTH = 32
+_HELD_MAX: Final = 256
+"""Audit lines that wait for a change; more are made durable on their own."""
 _LOG_LEVELS = {"INFO": 20, "WARN": 30, "ERROR": 40, "CRITICAL": 50}
 
 
@@ -58,6 +63,28 @@ class RunSinks(msgspec.Struct, frozen=True):
         return (self.events, self.states, self.metrics, self.audit)
 
 
+class AuditKeeper(Protocol):
+    """What makes audit lines durable, together with the changes that they tell: the store."""
+
+    outlives: bool
+    on_commit: Callable[[], None]
+
+    @property
+    def taking(self) -> bool:
+        """Whether a change is being taken right now: until it is, nothing may be committed."""
+        ...
+
+    def note(self, line: bytes) -> None:
+        """Keep a line with the change that is taken next, or with the commit."""
+
+    def commit(self) -> None:
+        """Make it durable; raises StorageError."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class RunRecorder:
     """Writes the artifacts of one run. ``wall`` turns session time into the time that records carry."""
 
@@ -77,7 +104,14 @@ class RunRecorder:
         self.events = 0
         self.sink_retries = 0
         self.on_broken: Callable[[str, str], None] | None = None
+        self.on_event: Callable[[int, str, Mapping[str, object]], None] | None = None
+        """Shown each event as it is made, with its time, redacted; it changes nothing and must not raise."""
+        self.alert_sinks: tuple[AlertSink, ...] | None = None
+        """Where alerts are told; None: where sessions of their kind tell them by default."""
         self._sinks = sinks
+        self._keeper: AuditKeeper | None = None
+        self._holds = False
+        self._held: list[bytes] = []
         self._wall = wall
         self._log = log
         self._start_ns = start_ns
@@ -86,15 +120,24 @@ class RunRecorder:
         self._stamp = ""
         self._encode = msgspec.json.Encoder(order="sorted", decimal_format="string").encode
 
+    def keep_with(self, keeper: AuditKeeper) -> None:
+        """Let ``keeper`` have every audit line; of one that outlives the process the audit log is never ahead."""
+        self._keeper = keeper
+        self._holds = keeper.outlives
+        keeper.on_commit = self._release if self._holds else _nothing
+
     def event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
         """Write one event; its id is the hash of everything else in it."""
         self._now_ns = now_ns
         self.events += 1
+        clean = redact_flat(payload)
+        if self.on_event is not None:
+            self.on_event(self._wall(now_ns), event_type, clean)
         body = self._encode(
             _EventBody(
                 actor,
                 event_type,
-                redact_flat(payload),
+                clean,
                 self.run_id,
                 EVENT_SCHEMA,
                 self.events,
@@ -113,7 +156,15 @@ class RunRecorder:
         """Write one audit record; what is more than information goes to the log as well."""
         self._now_ns = now_ns
         line = self.chain.append(ts=self._time(now_ns), code=code, message=message, meta=dict(meta), level=level)
-        self._write(self._sinks.audit, line)
+        if self._keeper is not None:
+            self._keeper.note(line + b"\n")
+        if self._holds:
+            self._held.append(line)
+            # The line of a change that is being taken waits for it: a commit now would tear the two apart.
+            if len(self._held) >= _HELD_MAX and self._keeper is not None and not self._keeper.taking:
+                self._settle()
+        else:
+            self._write(self._sinks.audit, line)
         if level != "INFO" and self._log is not None:
             self._log.log(
                 _LOG_LEVELS[level], code, actor=actor, detail=message, **{f"meta_{k}": v for k, v in meta.items()}
@@ -137,7 +188,11 @@ class RunRecorder:
 
     def metrics(self, figures: Mapping[str, object]) -> None:
         """Write the metrics snapshot, with the audit's length and head as its anchor: the last thing a run does."""
-        own = {
+        self._write(self._sinks.metrics, canonical_json(redact({**figures, **self.own_figures()})))
+
+    def own_figures(self) -> dict[str, object]:
+        """Return what the recorder itself adds to the metrics."""
+        return {
             "schema": METRICS_SCHEMA,
             "run_id": self.run_id,
             "events_emitted": self.events,
@@ -145,16 +200,30 @@ class RunRecorder:
             "audit_events": self.chain.count,
             "audit_head": self.chain.head,
         }
-        self._write(self._sinks.metrics, canonical_json(redact({**figures, **own})))
+
+    def _release(self) -> None:
+        """Write the audit lines that are durable now."""
+        held, self._held = self._held, []
+        for line in held:
+            self._write(self._sinks.audit, line)
+
+    def _settle(self) -> None:
+        """Write every audit line, durable or not: what a store refuses has to be read somewhere."""
+        if self._keeper is not None and self._held:
+            with suppress(StorageError):  # said by whoever wrote to the store; here only the lines must come out
+                self._keeper.commit()
+            self._release()
 
     def probe(self) -> str:
         """Write and flush an audit record; return what went wrong, or ""."""
         self.audit(self._now_ns, "recorder", "AUDIT_SINK_PROBE", "the audit sink takes records", {}, "INFO")
+        self._settle()
         self._flush(self._sinks.audit)
         return "the audit sink cannot be written" if self._sinks.audit.broken else ""
 
     def flush(self) -> None:
         """Hand everything that is buffered to the sinks."""
+        self._settle()
         for sink in self._sinks.all():
             self._flush(sink)
 

@@ -17,7 +17,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState
 from tenacity.retry import retry_if_exception_type
 
-from interlock.domain.errors import BrokerError, NotSent, RateLimited
+from interlock.domain.errors import AlertNotTaken, InterlockError, NotSent, RateLimited
 from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
 
@@ -54,12 +54,15 @@ async def retrying(
     policy: RetryPolicy,
     label: str,
     call: Callable[[], Awaitable[T]],
-    repeat_on: tuple[type[BrokerError], ...] = (RateLimited, NotSent),
+    repeat_on: tuple[type[InterlockError], ...] = (RateLimited, NotSent),
+    counter: str = "retry_attempts_total",
 ) -> T:
     """Return what ``call`` returns, repeating it under ``policy`` while it raises one of ``repeat_on``.
 
+    Each repetition adds to ``counter``.
+
     Raises:
-        BrokerError: the last error, when attempts or time are used up; anything else at once.
+        InterlockError: the last error, when attempts or time are used up; anything else at once.
     """
     started_ns = ctx.now_ns()
     try:
@@ -67,7 +70,7 @@ async def retrying(
     except repeat_on as error:
         if policy.attempts_max == 1:
             raise
-        failed: BrokerError = error
+        failed: InterlockError = error
 
     async def again() -> T:
         # The failure of the direct attempt is tenacity's first one, so that waits and counts start where they should.
@@ -75,7 +78,7 @@ async def retrying(
         if _first:
             _first.clear()
             raise failed
-        ctx.count("retry_attempts_total")
+        ctx.count(counter)
         return await call()
 
     _first = [True]
@@ -103,7 +106,7 @@ def _wait(ctx: Context, policy: RetryPolicy, label: str) -> Callable[[RetryCallS
         seconds = min(policy.wait_initial_s * float(2 ** (state.attempt_number - 1)), policy.wait_max_s)
         seconds += policy.jitter_s * ctx.draw(_JITTER_STEPS, f"jitter.{label}") / _JITTER_STEPS
         error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, RateLimited) and error.retry_after_s is not None:
+        if isinstance(error, RateLimited | AlertNotTaken) and error.retry_after_s is not None:
             return max(seconds, error.retry_after_s)
         return seconds
 

@@ -1,8 +1,7 @@
 """The folder of one run: written beside its final name, renamed when it is whole (ART-1, ART-5, ART-6).
 
 ``<root>/finish_c/c2/<run_id>.partial/`` becomes ``<run_id>/`` in one rename, so that a folder with the final name
-always holds a whole run. ``run.json`` (``RunManifest``) says what the run was made of, enough to run it again;
-``first_difference`` compares two folders byte by byte and names the first line that is not the same.
+always holds a whole run. ``run.json`` (``RunManifest``) says what the run was made of, enough to run it again.
 
 A write to a file of the folder happens whole or not at all, so that a sink may try it again.
 """
@@ -13,7 +12,6 @@ import errno
 import io
 import os
 import shutil
-from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Final, NoReturn, Self
@@ -26,15 +24,19 @@ from interlock.runtime.redaction import looks_secret, scrub
 from interlock.runtime.schedule import OrderPolicy, Tape
 
 __all__ = [
+    "ALERTS",
     "ARTIFACTS",
+    "HEALTH_SNAPSHOT",
+    "METRICS_SNAPSHOT",
     "RUN_SCHEMA",
+    "SNAPSHOTS",
+    "STATUS_PAGE",
+    "STATUS_SNAPSHOT",
     "VERSION",
-    "Difference",
     "RecordingRef",
     "RunFile",
     "RunFolder",
     "RunManifest",
-    "first_difference",
     "read_manifest",
 ]
 
@@ -43,14 +45,31 @@ VERSION: Final = "0.1.0"
 
 RUN_SCHEMA: Final = "INTERLOCK_RUN_V1"
 
-ARTIFACTS: Final = ("events.jsonl", "audit.jsonl", "state_snapshots.jsonl", "metrics.json", "run.json")
+HEALTH_SNAPSHOT: Final = "dryrun_health_snapshot.json"
+STATUS_SNAPSHOT: Final = "dryrun_status_snapshot.json"
+STATUS_PAGE: Final = "dryrun_status_snapshot.md"
+METRICS_SNAPSHOT: Final = "dryrun_metrics_snapshot.json"
+SNAPSHOTS: Final = (HEALTH_SNAPSHOT, STATUS_SNAPSHOT, STATUS_PAGE, METRICS_SNAPSHOT)
+"""How the session was seen at its end (OBS-5); copied beside the runs as well."""
+
+ARTIFACTS: Final = (
+    "events.jsonl",
+    "audit.jsonl",
+    "state_snapshots.jsonl",
+    "reconcile-report.json",
+    "metrics.json",
+    *SNAPSHOTS,
+    "run.json",
+)
 """The files of a run, in the order in which they are compared."""
+
+ALERTS: Final = "alerts.jsonl"
+"""Compared last. A run that raised no alert has none."""
 
 _PARTIAL: Final = ".partial"
 _OLD: Final = ".old"
 _NAME_BYTES_MAX: Final = 200
 _MANIFEST_BYTES_MAX: Final = 1 << 28
-_EXCERPT: Final = 40
 
 
 # -- writing ------------------------------------------------------------------------------------------------
@@ -205,7 +224,7 @@ class RunFolder:
             raise BadInput(str(path), "something that is no run folder is in the way", "another --run-id or --out")
         if not self._replace:
             raise BadInput(str(path), what, "another --run-id or --out, or --replace")
-        strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ARTIFACTS)
+        strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in (*ARTIFACTS, ALERTS))
         if strangers:
             what = f"holds {scrub(strangers[0])!r}, which no run wrote, and is not replaced"
             raise BadInput(str(path), what, "another --run-id or --out")
@@ -321,53 +340,3 @@ def _decode(raw: bytes, where: str) -> RunManifest:
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))
-
-
-# -- comparing ----------------------------------------------------------------------------------------------
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """The first place where two run folders part: file, line (from 1), and what stands there in each."""
-
-    file: str
-    line: int
-    first: str
-    second: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.first} here, {self.second} there"
-
-
-def first_difference(first: Path, second: Path) -> Difference | None:
-    """Return where the artifacts of two runs differ first, or None where they are the same bytes.
-
-    Raises:
-        BadInput: a file of either folder cannot be read.
-    """
-    for name in ARTIFACTS:
-        found = _first_line(first / name, second / name)
-        if found is not None:
-            return Difference(name, *found)
-    return None
-
-
-def _first_line(first: Path, second: Path) -> tuple[int, str, str] | None:
-    try:
-        with first.open("rb") as here, second.open("rb") as there:
-            for number, (ours, theirs) in enumerate(zip_longest(here, there, fillvalue=b""), start=1):
-                if ours != theirs:
-                    parted = (at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b)
-                    at = next(parted, min(len(ours), len(theirs)))
-                    return number, _excerpt(ours, at), _excerpt(theirs, at)
-    except OSError as error:
-        raise BadInput(str(error.filename or first), f"cannot be read: {error.strerror or error}") from error
-    return None
-
-
-def _excerpt(line: bytes, at: int) -> str:
-    """Return the part of a line around the first byte that differs, fit for a terminal."""
-    if not line:
-        return "nothing"
-    begin = max(0, at - _EXCERPT)
-    text = line[begin : at + _EXCERPT].decode("utf-8", "backslashreplace").rstrip("\n")
-    return f"{'...' if begin else ''}{scrub(ascii(text)[1:-1])}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from interlock.domain.errors import BadInput, Broken
 from interlock.runtime.seeds import SeededStreams
@@ -59,6 +59,16 @@ class Schedule(ABC):
             record = self._tape[label] = []
         record.append(value)
         return value
+
+    named: ClassVar[bool] = False
+    """Whether ``pick`` is asked before every step, with the names of all that can run; otherwise how many is enough."""
+
+    touched: list[str] | None = None
+    """Where the driver notes whose mailboxes and waits a step has reached into, for who wants to know."""
+
+    def pick(self, names: list[str]) -> int:
+        """Return which of these is served next; the choice is recorded as a draw under ``ORDER_LABEL``."""
+        return self.draw(len(names), ORDER_LABEL)
 
     def chance(self, permille: int, label: str) -> bool:
         """Return True ``permille`` times in a thousand. False, the ordinary course, is recorded as 0."""

@@ -1,54 +1,55 @@
-"""The store on disk: claims, journal, executions and kill switch in one SQLite database, with an anchor beside it.
+"""The store on disk: orders, journal, executions, books, audit and kill switch in one SQLite database.
 
-Every change is one transaction: the row, the record of the journal that made it so, and the execution where there is
-one. It is acknowledged when the disk holds it and the anchor says so. After an error of the disk the store is finished:
-it takes nothing more, and what holds is found out by opening it again. Only the kill switch can still be set.
+What is taken waits in one open transaction: the rows, the records of the journal that made them so, the audit lines
+that were noted for them. Several orders that wait together share one commit and so one sync. After an error of the disk
+the store is finished (``store_file``); only the kill switch can still be set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import apsw
 import msgspec
 
-from interlock.domain.errors import StoreDamaged, StoreRefused
-from interlock.domain.ids import canonical_json
+from interlock.domain.account_book import AccountBook, AccountLine
+from interlock.domain.broker import Fill
+from interlock.domain.errors import StoreRefused
 from interlock.domain.instants import to_ns
 from interlock.domain.orders import Order
+from interlock.domain.restart import SessionBegun, SessionDone
+from interlock.runtime.crash_points import CrashPoint, Probe, unheard
 from interlock.runtime.kill_file import KillFile
 from interlock.runtime.store import (
+    TTL_S,
     ClaimResult,
-    Execution,
-    OperatorReset,
     need_new_execution,
     need_next_version,
+    point_of,
     reset_of,
+    silent,
 )
-from interlock.runtime.store_anchor import Head, Record
-from interlock.runtime.store_opening import OrderRow, damage_told, ended, open_database, order_row, switch_row
-from interlock.runtime.store_place import Ownership, Place
-from interlock.runtime.store_schema import Row, one, refusal_of, row_hash
-
-__all__ = ["TTL_S", "SqliteStore"]
-
-_CHANGE_ORDER: Final = (
-    "UPDATE orders SET fingerprint = ?2, state = ?3, live = ?4, version = ?5, expires_ns = ?6, record = ?7, "
-    "content = ?8, hash = ?9 WHERE sequence = ?1"
+from interlock.runtime.store_changes import (
+    AccountOpened,
+    Execution,
+    KeysPurged,
+    Marks,
+    OperatorReset,
+    OrphanKept,
+    SwitchSet,
 )
-_ADD_ORDER: Final = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD_FILL: Final = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?)"
-_ADD_RECORD: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SET_SWITCH: Final = "UPDATE switch SET reason = ?2, record = ?3, hash = ?4 WHERE sequence = ?1"
-TTL_S: Final = 48 * 3600
-"""How long after its making a key may be asked for again; kept with each row, for a purge to come."""
+from interlock.runtime.store_file import StoreFile
+from interlock.runtime.store_place import Place
 
-_SWITCH: Final = 1
-"""The only row of ``switch``."""
+__all__ = ["SqliteStore"]
+
+_PURGE_MAX: Final = 500
+"""Keys that one record drops; those left go with the next start."""
+_MARKS: Final = "SELECT content FROM journal WHERE kind = 'mark' ORDER BY sequence DESC LIMIT 2"
+_RESETS: Final = "SELECT content FROM journal WHERE kind = 'reset' ORDER BY sequence"
 
 
 class SqliteStore:
@@ -59,34 +60,49 @@ class SqliteStore:
         StoreDamaged: it does not hold what was written to it.
     """
 
-    def __init__(self, path: Path, *, owner: str = "a session", ttl_s: int = TTL_S, vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        owner: str = "a session",
+        ttl_s: int = TTL_S,
+        vfs: str | None = None,
+        probe: Probe = unheard,
+    ) -> None:
         self.place = Place(path)
+        self.outlives = True
+        self.beside: Path | None = self.place.mock
+        self.probe = probe
+        self.on_commit: Callable[[], None] = silent
         self._kill = KillFile(self.place.kill)
-        self._finished = ""
-        self._ttl_ns = to_ns(ttl_s)
-        self._ownership = Ownership(self.place, owner)
-        try:
-            opened = open_database(self.place, vfs)
-        except StoreDamaged as error:
-            told = damage_told(self.place, error)
-            self._ownership.release()
-            raise told from error
-        except StoreRefused:
-            self._ownership.release()
-            raise
-        self._db, self._anchor, self._head, self._switch = opened
-        self._pending = self._head
-        self._file = _identity(self.place.path)
+        self._file = StoreFile(self.place, owner=owner, ttl_ns=to_ns(ttl_s), vfs=vfs, probe=probe)
+        self._tables = self._file.tables
+        self._switch = self._file.switch
+        self._passed: list[CrashPoint] = []
 
-    # -- what the port asks for -----------------------------------------------------------------------------
+    # -- what is asked --------------------------------------------------------------------------------------
 
     def length(self) -> int:
         """Return how many records the journal holds."""
-        return self._head.sequence
+        return self._file.taken.sequence
+
+    @property
+    def taking(self) -> bool:
+        """Return whether a change is being taken right now."""
+        return self._file.taking
+
+    def keys_held(self) -> int:
+        """Return how many keys are kept with all their content."""
+        counts = self._file.taken.counts
+        return counts.orders - counts.purged
+
+    def latest_ns(self) -> int:
+        """Return the largest time of any record."""
+        return self._file.taken.at_ns
 
     def complaint(self) -> str:
         """Return why the store takes nothing any more, or ""; it was checked when it was opened."""
-        return self._finished
+        return self._file.finished
 
     def order_of(self, client_order_id: str) -> Order | None:
         """Return the order of a key as it was recorded last, or None.
@@ -94,30 +110,159 @@ class SqliteStore:
         Raises:
             StoreDamaged: the row is not what was written.
         """
-        with self._told():
-            row = self._row(client_order_id)
+        with self._file.told():
+            row = self._tables.order(client_order_id)
             return None if row is None else row.order
 
-    def claim(self, order: Order) -> ClaimResult:
+    def spent(self, client_order_id: str) -> bool:
+        """Return whether a key was used and dropped."""
+        with self._file.told():
+            return bool(self._file.taken.counts.purged) and self._tables.spent(client_order_id)
+
+    def live_orders(self) -> tuple[Order, ...]:
+        """Return every order that has not ended, oldest first."""
+        with self._file.told():
+            return tuple(row.order for row in self._tables.live())
+
+    def quarantined(self) -> tuple[Order, ...]:
+        """Return the orders that only an operator can settle, and has not: no reset came after them; oldest first."""
+        with self._file.told():
+            return tuple(row.order for row in self._tables.unsettled())
+
+    def orders_since(self, created_ns: int, most: int) -> tuple[Order, ...]:
+        """Return the orders made after an instant, oldest first, at most so many of the newest."""
+        found: list[Order] = []
+        with self._file.told():
+            for row in self._tables.newest():
+                order = row.order
+                if order.created_ns <= created_ns or len(found) >= most:
+                    break
+                found.append(order)
+        return tuple(reversed(found))
+
+    def execution_of(self, venue: str, account: str, fill_id: str) -> Fill | None:
+        """Return a recorded execution, or None."""
+        with self._file.told():
+            return self._tables.fill(venue, account, fill_id)
+
+    def account(self, venue: str, account: str) -> AccountBook | None:
+        """Return the account as its last fill left it, or None where it was never opened."""
+        with self._file.told():
+            return self._tables.book(venue, account)
+
+    def given_up(self, venue: str, account: str) -> AccountBook | None:
+        """Return an account whose book a reset gave up, or None where nothing was filled."""
+        with self._file.told():
+            return self._tables.given_up(venue, account)
+
+    def marks(self) -> Marks:
+        """Return the last session that began, and its end."""
+        with self._file.told():
+            rows = self._file.db.execute(_MARKS).fetchall()
+        last = [msgspec.json.decode(str(row[0]), type=SessionBegun | SessionDone) for row in rows]
+        done = last[0] if last and isinstance(last[0], SessionDone) else None
+        begun = next((mark for mark in last if isinstance(mark, SessionBegun)), None)
+        return Marks(begun, done)
+
+    def resets(self) -> tuple[OperatorReset, ...]:
+        """Return every recorded reset, oldest first."""
+        with self._file.told():
+            rows = self._file.db.execute(_RESETS).fetchall()
+            return tuple(msgspec.json.decode(str(row[0]), type=OperatorReset) for row in rows)
+
+    # -- what is taken --------------------------------------------------------------------------------------
+
+    def claim(self, order: Order, say: Callable[[], None] = silent) -> ClaimResult:
         """Take the key, unless it is taken or the kill switch is set, which is looked at in the same transaction."""
-        with self._transaction():
-            row = self._row(order.client_order_id)
+        self.probe(CrashPoint.BEFORE_CLAIM)
+        with self._file.transaction():
+            row = self._tables.order(order.client_order_id)
             if row is not None:
                 return ClaimResult.KNOWN if row.fingerprint == order.fingerprint else ClaimResult.CONFLICT
-            if switch_row(self._db, self.place)[1] or self._kill.reason():
+            if self.spent(order.client_order_id):
+                return ClaimResult.SPENT
+            if self._tables.switch()[0] or self._kill.reason():
                 return ClaimResult.HALTED
-            self._put(order, None, None)
+            need_next_version(order, None)
+            say()
+            self._file.append(order, None, order.updated_ns, row)
+        self._pass((CrashPoint.IN_CLAIM_TXN, CrashPoint.AFTER_CLAIM_COMMIT))
         return ClaimResult.CLAIMED
 
-    def journal(self, order: Order, execution: Execution | None = None) -> None:
-        """Record the order and its execution.
+    def journal(self, order: Order, execution: Execution | None = None, say: Callable[[], None] = silent) -> None:
+        """Take the order and its execution; ``say`` is called where nothing speaks against it.
 
         Raises:
-            StoreRefused: nothing was acknowledged, and the store is finished.
-            InvariantBroken: ``journal_order`` or ``fill_repeated``; nothing was written.
+            StoreRefused: nothing was taken, and the store is finished.
+            InvariantBroken: ``journal_order`` or ``fill_repeated``; nothing was taken.
         """
-        with self._transaction():
-            self._put(order, self._row(order.client_order_id), execution)
+        with self._file.transaction():
+            row = self._tables.order(order.client_order_id)
+            need_next_version(order, None if row is None else row.version)
+            if execution is not None:
+                need_new_execution(execution, known=self._knows(execution))
+            say()
+            self._file.append(order, execution, order.updated_ns, row)
+        self._pass(point_of(order, execution))
+
+    def keep_orphan(self, execution: Execution) -> None:
+        """Take an execution that belongs to no order of ours; one that is known changes nothing."""
+        with self._file.transaction():
+            if not self._knows(execution):
+                self._file.append(OrphanKept(execution.fill.client_order_id), execution)
+
+    def open_account(self, venue: str, account: str, lines: tuple[AccountLine, ...]) -> None:
+        """Take the lines with which an account begins."""
+        with self._file.transaction():
+            self._file.append(AccountOpened(venue, account, lines))
+
+    def begin_session(self, mark: SessionBegun) -> None:
+        """Take that a session begins."""
+        with self._file.transaction():
+            self._file.append(mark, None, mark.at_ns)
+
+    def end_session(self, mark: SessionDone) -> None:
+        """Take that the session has ended."""
+        with self._file.transaction():
+            self._file.append(mark, None, mark.at_ns)
+
+    def purge(self, now_ns: int, held_open: tuple[str, ...]) -> int:
+        """Take that keys past their time to live are dropped, each but for its digest; return how many."""
+        now_ns, kept = max(now_ns, self._file.taken.at_ns), dict.fromkeys(held_open)
+        old: list[str] = []
+        with self._file.transaction():
+            after, young = 0, False
+            for _ in range(self._file.taken.counts.orders // _PURGE_MAX + 1):
+                rows = self._tables.oldest(after, _PURGE_MAX)
+                young = not rows or any(row.expires_ns > now_ns for row in rows)
+                due = [row for row in rows if row.expires_ns <= now_ns and not row.live and row.key not in kept]
+                old += [row.key for row in due[: _PURGE_MAX - len(old)]]
+                if young or len(old) >= _PURGE_MAX:
+                    break
+                after = rows[-1].sequence
+            if old:
+                self._file.append(KeysPurged(tuple(old)))
+        if old:
+            self.probe(CrashPoint.IN_PURGE)
+        return len(old)
+
+    def note(self, line: bytes) -> None:
+        """Keep an audit line with the change that is taken next, or with the commit."""
+        self._file.note(line)
+
+    def commit(self) -> None:
+        """Make everything durable that was taken, then say so in the anchor.
+
+        Raises:
+            StoreRefused: the disk refused; the store is finished.
+        """
+        if self._file.commit():
+            passed, self._passed = self._passed, []
+            for point in passed:
+                self.probe(point)
+        self.on_commit()
+
+    # -- the kill switch ------------------------------------------------------------------------------------
 
     def engage_kill_switch(self, reason: str) -> None:
         """Set the kill switch, as a file and as a row; one of the two is enough.
@@ -132,26 +277,29 @@ class SqliteStore:
         if self._switch:
             return
         try:
-            with self._transaction():
-                self._turn("switch", reason, reason)
+            with self._file.transaction():
+                self._file.append(SwitchSet(reason))
+            self.commit()
             self._switch = reason
         except StoreRefused:
             if not kept:
                 raise
+        self.probe(CrashPoint.KILL_SWITCH_SET)
 
     def kill_switch(self) -> str:
         """Return why the kill switch is set, or ""."""
         return self._switch or self._kill.reason()
 
-    def reset_kill_switch(self, operator: str, reason: str, now_ns: int) -> None:
+    def reset_kill_switch(self, operator: str, reason: str, now_ns: int, *, rebase: bool = False) -> None:
         """Release the kill switch on the word of a person, and record it; the row first, then the file.
 
         Raises:
             StoreRefused: the switch is not set, a name or a reason is missing, or it could not be recorded.
         """
-        reset = reset_of(self.kill_switch(), operator, reason, now_ns)
-        with self._transaction():
-            self._turn("reset", "", canonical_json(reset).decode())
+        reset = reset_of(self.kill_switch(), operator, reason, now_ns, rebase=rebase)
+        with self._file.transaction():
+            self._file.append(reset)
+        self.commit()
         self._switch = ""
         try:
             self._kill.release()
@@ -159,28 +307,15 @@ class SqliteStore:
             message = f"{self._kill.path}: cannot be removed, so the kill switch stays set: {error.strerror or error}"
             raise StoreRefused(message) from error
 
-    def resets(self) -> tuple[OperatorReset, ...]:
-        """Return every recorded reset, oldest first."""
-        with self._told():
-            rows = self._db.execute("SELECT content FROM journal WHERE kind = 'reset' ORDER BY sequence").fetchall()
-            return tuple(msgspec.json.decode(str(row[0]), type=OperatorReset) for row in rows)
+    # -- ending ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Put the log into the database, unless there was an error, and let the next owner in.
+        """Commit, put the log into the database, unless there was an error, and let the next owner in.
 
         Raises:
             StoreRefused: the disk refused; what was acknowledged is in the log.
         """
-        try:
-            if not self._finished:
-                with self._told():
-                    self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                    self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)  # and so the empty log goes, too
-        finally:
-            self._db.close()
-            with suppress(OSError):  # an anchor that is behind is made good at the next opening
-                self._anchor.close(sync=not self._finished)
-            self._ownership.release()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -190,100 +325,9 @@ class SqliteStore:
     ) -> None:
         self.close()
 
-    # -- one change -----------------------------------------------------------------------------------------
+    def _pass(self, points: tuple[CrashPoint, CrashPoint]) -> None:
+        self.probe(points[0])
+        self._passed.append(points[1])
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Commit what the block does, all or nothing, and note it in the anchor."""
-        if self._finished:
-            raise StoreRefused(f"{self._finished} (the store takes nothing more until it is opened again)")
-        with self._told():
-            self._need_file()
-            self._db.execute("BEGIN IMMEDIATE")
-            self._pending = self._head
-            try:
-                yield
-                if self._pending is not self._head:
-                    self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-            if self._pending is not self._head:
-                self._head = self._pending
-                self._anchor.write(self._head)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn whatever the disk or the database says into the end of this store."""
-        try:
-            yield
-        except StoreRefused as error:
-            raise self._finish(error) from error
-        except (apsw.Error, UnicodeDecodeError) as error:
-            raise self._finish(refusal_of(self.place, error)) from error
-        except OSError as error:
-            raise self._finish(StoreRefused(f"{self.place.path}: {error.strerror or error}")) from error
-
-    def _finish(self, error: StoreRefused) -> StoreRefused:
-        """Take nothing more: after a failed sync nobody knows what the disk holds."""
-        if isinstance(error, StoreDamaged) and not self._finished:
-            error = damage_told(self.place, error)
-        self._finished = self._finished or str(error)
-        return error
-
-    def _need_file(self) -> None:
-        """Refuse to write into a file that nobody will find again."""
-        if _identity(self.place.path) != self._file:
-            raise StoreRefused(f"{self.place.path}: was moved, removed or replaced while it was open")
-
-    def _row(self, key: str) -> OrderRow | None:
-        row = one(self._db, "SELECT * FROM orders WHERE key = ?", (key,))
-        return None if row is None else order_row(row, self.place)
-
-    def _put(self, order: Order, row: OrderRow | None, execution: Execution | None) -> None:
-        """Write an order, the execution with it, and the record of both."""
-        need_next_version(order, 0 if row is None else row.version + 1)
-        head = self._head
-        live, was_live = int(not ended(order)), 0 if row is None else row.live
-        sequence = head.orders + 1 if row is None else row.sequence
-        content, record = canonical_json(order).decode(), head.sequence + 1
-        columns: Row = (
-            *(sequence, order.client_order_id, order.fingerprint, str(order.state), live, order.version),
-            *(order.created_ns + self._ttl_ns, record, content),
-        )
-        digest = row_hash("orders", columns)
-        if row is None:
-            self._db.execute(_ADD_ORDER, (*columns, digest))
-        else:
-            self._db.execute(_CHANGE_ORDER, (sequence, *columns[2:], digest))
-        fill = "" if execution is None else self._put_fill(execution, record)
-        counts = (max(head.orders, sequence), head.live + live - was_live, head.fills + int(bool(fill)))
-        self._append("fill" if fill else "order", (order.client_order_id, order.version), content, fill, counts)
-
-    def _put_fill(self, execution: Execution, record: int) -> str:
-        fill = execution.fill
-        key = (execution.venue, execution.account, fill.fill_id)
-        found = one(self._db, "SELECT 1 FROM fills WHERE venue = ? AND account = ? AND execution_id = ?", key)
-        need_new_execution(execution, known=found is not None)
-        content = canonical_json((*key, fill.model_dump(mode="json"))).decode()
-        columns: Row = (self._head.fills + 1, *key, record, content)
-        self._db.execute(_ADD_FILL, (*columns, row_hash("fills", columns)))
-        return content
-
-    def _turn(self, kind: str, reason: str, content: str) -> None:
-        """Write the row of the kill switch, and its record."""
-        head = self._head
-        columns: Row = (_SWITCH, reason, head.sequence + 1)
-        self._db.execute(_SET_SWITCH, (*columns, row_hash("switch", columns)))
-        self._append(kind, ("", 0), content, "", (head.orders, head.live, head.fills))
-
-    def _append(self, kind: str, about: tuple[str, int], content: str, fill: str, counts: tuple[int, int, int]) -> None:
-        record = Record(self._head.sequence + 1, kind, *about, content, fill, *counts, "")
-        record = msgspec.structs.replace(record, chain=record.chained(self._head.chain))
-        self._db.execute(_ADD_RECORD, msgspec.structs.astuple(record))
-        self._pending = Head(record.sequence, *counts, record.chain)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
+    def _knows(self, execution: Execution) -> bool:
+        return self._tables.fill(execution.venue, execution.account, execution.fill.fill_id) is not None

@@ -3,45 +3,36 @@
 One step takes the next message of one mailbox, or resumes one waiting handler or job, or, when none can run,
 moves the clock to the earliest timer; and runs it to its next wait. Control messages come first. Nothing else
 advances anything, so quiescence is exact: nothing ready, no timer due. Someone still waiting then is a deadlock.
+
+Actors that stand aside are only told things: served when nothing else can run, without a choice of the schedule.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from decimal import localcontext
+from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import msgspec
-
 from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
 from interlock.domain.instants import to_ns
-from interlock.domain.money import ARITHMETIC
-from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder, StopReason
+from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, RunReport, SilentRecorder, StopReason
+from interlock.runtime.asks import UNANSWERED, Asks
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
 from interlock.runtime.schedule import ORDER_LABEL, FifoSchedule, Schedule
 from interlock.runtime.stepped_context import SteppedContext
+from interlock.runtime.stepping import Stepping
 from interlock.runtime.timers import Timers
+from interlock.runtime.tracing import Tracer, Way
 from interlock.runtime.work import AwaitReply, Cell, Deadline, Op, SendWait, SleepUntil, Task, Work, waiting_ring
 
 __all__ = ["RunReport", "SteppedSystem"]
 
 A = TypeVar("A", bound=Actor)
 
-_UNANSWERED = object()
 
-
-class RunReport(msgspec.Struct, frozen=True):
-    """How many steps ran, why the run came back, and for a deadlock who waits on whom."""
-
-    steps: int
-    reason: StopReason
-    chain: tuple[str, ...] = ()
-
-
-class SteppedSystem:
+class SteppedSystem(Stepping):
     """Actors on virtual time, one step at a time. Use as a context manager, or call ``close``.
 
     Without ``on_crash`` an error that leaves an actor is raised by ``step``.
@@ -58,24 +49,24 @@ class SteppedSystem:
         self.schedule = schedule or FifoSchedule()
         self.recorder: Recorder = recorder or SilentRecorder()
         self.on_crash = on_crash
-        self.steps = 0
-        self.late_replies = 0
+        self.tracer: Tracer | None = None
+        super().__init__()
         self._random_order = self.schedule.order == "random"
+        self._named = self.schedule.named
+        self._touched = self.schedule.touched
         self._cells: dict[str, Cell] = {}
-        self._urgent: deque[Cell | Task] = deque()
-        self._ready: deque[Cell | Task] = deque()
         self._timers = Timers()
-        self._sequence = 0
-        self._asks: dict[int, object] = {}
+        self.asks = Asks()
         self._alive: dict[Task, None] = {}
         self._running: Task | None = None
-        self._deadlock: tuple[str, ...] = ()
         self._halted = False
 
     # -- setting up -----------------------------------------------------------------------------------------
 
-    def add(self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None) -> A:
-        """Make an actor with a context of its own and a mailbox of the given sizes.
+    def add(
+        self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None, *, aside: bool = False
+    ) -> A:
+        """Make an actor with a context of its own and a mailbox of the given sizes; ``aside``: see above.
 
         Raises:
             Broken: the name is taken.
@@ -85,6 +76,7 @@ class SteppedSystem:
             raise Broken(message)
         room = sizes or MailboxSizes()
         cell = Cell(name, Mailbox(name, room), room.jobs)
+        cell.ready, cell.urgent = self._aside if aside else self._ready, self._urgent
         self._cells[name] = cell
         actor = build(SteppedContext(self, cell))
         cell.actor = actor
@@ -98,12 +90,34 @@ class SteppedSystem:
         """Return the mailbox figures of every actor, by name and lane."""
         return {name: cell.mailbox.stats() for name, cell in self._cells.items()}
 
+    def waiting(self, name: str, lane: Lane) -> int:
+        """Return how many messages wait in one lane of an actor."""
+        return self._cell(name).mailbox.lane(lane).depth
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take actors away as a crash does, with all they had to do; what others wanted to send them is lost."""
+        self._halted = False
+        gone = [self._cells.pop(name) for name in names]
+        for task in [task for task in self._alive if task.cell in gone]:
+            task.coro.close()
+            task.token += 1  # its timers and its places in queues are stale now
+            del self._alive[task]
+        for cell in gone:
+            for line in (self._urgent, self._ready, self._aside):
+                cell.leave(line)
+            for waiting in cell.waiting_senders.values():
+                for task, token, _ in waiting:
+                    if task.token == token and task in self._alive:
+                        self._wake(task, None)
+            cell.mailbox.close()
+
     def close(self) -> None:
         """Drop all work that still waits and release every mailbox."""
         self._halted = True
         for task in list(self._alive):
             task.coro.close()
         self._alive.clear()
+        self._aside.clear()
         for cell in self._cells.values():
             cell.mailbox.close()
 
@@ -115,36 +129,12 @@ class SteppedSystem:
     ) -> None:
         self.close()
 
-    # -- running --------------------------------------------------------------------------------------------
-
-    def run_n_steps(self, n: int) -> RunReport:
-        """Run at most ``n`` steps and say how many ran and why no more did."""
-        started = self.steps
-        with localcontext(ARITHMETIC):
-            for _ in range(n):
-                reason = self._step()
-                if reason is not None:
-                    return RunReport(self.steps - started, reason, self._deadlock)
-        return RunReport(self.steps - started, "limit")
-
     @property
-    def runnable(self) -> bool:
-        """Return whether something can run at this instant, without time passing."""
-        return bool(self._urgent or self._ready)
+    def late_replies(self) -> int:
+        """Return how many answers came after their asker had given up."""
+        return self.asks.late
 
-    def run_ready(self, n: int) -> int:
-        """Run at most ``n`` steps of what can run at this instant, without time passing; return how many ran."""
-        started = self.steps
-        with localcontext(ARITHMETIC):
-            for _ in range(n):
-                if not self.runnable or self._step() is not None:
-                    break
-        return self.steps - started
-
-    def step(self) -> StopReason | None:
-        """Run one step; returns None when one ran, otherwise why none could."""
-        with localcontext(ARITHMETIC):
-            return self._step()
+    # -- running --------------------------------------------------------------------------------------------
 
     def _step(self) -> StopReason | None:
         if self._halted:
@@ -154,29 +144,35 @@ class SteppedSystem:
             return None
         if self._deadlock:
             return "deadlock"
-        if not self._ready and not self._fire_timers():
+        if not self._ready and not self._aside and not self._fire_timers():
             self._deadlock = tuple(task.waits() for task in self._alive)
             return "deadlock" if self._deadlock else "quiescent"
         if self._urgent:  # a timer can wake a control handler
             self._run_urgent()
             return None
         ready = self._ready
-        if self._random_order and len(ready) > 1:
-            index = self.schedule.draw(len(ready), ORDER_LABEL)
+        if ready and (self._named or (self._random_order and len(ready) > 1)):
+            schedule = self.schedule
+            index = (
+                schedule.pick([each.name for each in ready]) if self._named else schedule.draw(len(ready), ORDER_LABEL)
+            )
             item = ready[index]
             del ready[index]
         else:
-            item = ready.popleft()
-        self.steps += 1
-        if type(item) is Task:
-            self._resume(item)
-        elif type(item) is Cell:
-            self._serve(item)
+            item = ready.popleft() if ready else self._aside.popleft()
+        self._run(item)
         return None
 
     def halt(self) -> None:
         """Let no further step run."""
         self._halted = True
+
+    def _run(self, item: Cell | Task) -> None:
+        self.steps += 1
+        if type(item) is Task:
+            self._resume(item)
+        elif type(item) is Cell:
+            self._serve(item)
 
     def _run_urgent(self) -> None:
         self.steps += 1
@@ -194,6 +190,9 @@ class SteppedSystem:
         if cell.waiting_senders:
             self._admit_waiting(cell, queue)
         message = envelope.message
+        if self.tracer is not None:
+            way: Way = "reply" if queue is box.reply else "data"
+            self.tracer.delivered(self.steps, self.clock.now_ns(), envelope.sender, cell.name, way, message)
         coro = cell.actor.handle(message, envelope.reply_to)  # type: ignore[union-attr]  # set by add()
         task = cell.busy = Task(cell, coro, Work.DATA, type(message).__name__)
         self._resume(task)
@@ -201,9 +200,12 @@ class SteppedSystem:
     def _serve_control(self, cell: Cell) -> None:
         cell.control_queued = False
         queue = cell.mailbox.control
-        message = queue.take().message
+        envelope = queue.take()
         if cell.waiting_senders:
             self._admit_waiting(cell, queue)
+        message = envelope.message
+        if self.tracer is not None:
+            self.tracer.delivered(self.steps, self.clock.now_ns(), envelope.sender, cell.name, "control", message)
         coro = cell.actor.handle_control(message)  # type: ignore[union-attr]  # set by add()
         task = cell.control_busy = Task(cell, coro, Work.CONTROL, type(message).__name__)
         self._resume(task)
@@ -236,10 +238,10 @@ class SteppedSystem:
         cell = task.cell
         if task.work is Work.DATA:
             cell.busy = None
-            self._queue_if_waiting(cell)
+            cell.queue_if_waiting()
         elif task.work is Work.CONTROL:
             cell.control_busy = None
-            self._queue_if_urgent(cell)
+            cell.queue_if_urgent()
         else:
             cell.jobs -= 1
 
@@ -261,10 +263,8 @@ class SteppedSystem:
         elif type(op) is SleepUntil:
             self._timers.add(op.due_ns, task, None)
         elif type(op) is AwaitReply:
-            answer = self._asks[op.ask_id]
-            if answer is _UNANSWERED:
-                self._asks[op.ask_id] = task
-            else:
+            answer = self.asks.wait(op.ask_id, task)
+            if answer is not UNANSWERED:
                 self._wake(task, answer)
         elif type(op) is SendWait:
             queue = op.cell.mailbox.lane(op.lane)
@@ -275,7 +275,7 @@ class SteppedSystem:
         task.op = None
         task.token += 1
         task.value = value
-        (self._urgent if task.work is Work.CONTROL else self._ready).append(task)
+        (self._urgent if task.work is Work.CONTROL else task.cell.ready).append(task)
 
     def _expire(self, task: Task, deadline: Deadline) -> None:
         task.error = DeadlineExceeded(f"{task.waits()} for more than {deadline.seconds} s")
@@ -321,25 +321,18 @@ class SteppedSystem:
         cell = self._cell(to)
         return None if self._offer(cell, lane, envelope) else SendWait(cell, lane, envelope)
 
-    def open_ask(self) -> int:
-        """Register a request and return its number."""
-        self._sequence += 1
-        self._asks[self._sequence] = _UNANSWERED
-        return self._sequence
-
-    def close_ask(self, ask_id: int) -> None:
-        """Forget a request, answered or given up."""
-        del self._asks[ask_id]
-
     def answer(self, ticket: ReplyTo, answer: object) -> None:
         """Hand an answer to its asker, or count it as late."""
-        asker = self._asks.get(ticket.ask_id)
-        if asker is _UNANSWERED:
-            self._asks[ticket.ask_id] = answer
-        elif type(asker) is Task and type(asker.op) is AwaitReply and asker.op.ask_id == ticket.ask_id:
+        if self._touched is not None:
+            self._touched.append(ticket.asker)
+        late = self.asks.late
+        asker = self.asks.answer(ticket.ask_id, answer)
+        if asker is not None:
             self._wake(asker, answer)
-        else:
-            self.late_replies += 1
+        if self.tracer is not None:
+            sender = "" if self._running is None else self._running.cell.name
+            way: Way = "answer" if self.asks.late == late else "late"
+            self.tracer.delivered(self.steps, self.clock.now_ns(), sender, ticket.asker, way, answer)
 
     def start_job(self, cell: Cell, job: Job, label: str) -> None:
         """Make a job runnable."""
@@ -351,7 +344,7 @@ class SteppedSystem:
         coro: Coroutine[Any, Any, None] = job
         task = Task(cell, coro, Work.JOB, label)
         self._alive[task] = None
-        self._ready.append(task)
+        cell.ready.append(task)
 
     def _cell(self, name: str) -> Cell:
         try:
@@ -363,21 +356,12 @@ class SteppedSystem:
     def _offer(self, cell: Cell, lane: Lane, envelope: Envelope) -> bool:
         # Nobody overtakes senders that wait: room that is made goes to the first of them at once.
         queue = cell.mailbox.data if lane is Lane.DATA else cell.mailbox.lane(lane)
+        if self._touched is not None:
+            self._touched.append(cell.name)
         if not queue.offer(envelope):
             return False
         if lane is Lane.CONTROL:
-            self._queue_if_urgent(cell)
+            cell.queue_if_urgent()
         else:
-            self._queue_if_waiting(cell)
+            cell.queue_if_waiting()
         return True
-
-    def _queue_if_waiting(self, cell: Cell) -> None:
-        box = cell.mailbox
-        if cell.busy is None and not cell.queued and (box.data.depth or box.reply.depth):
-            cell.queued = True
-            self._ready.append(cell)
-
-    def _queue_if_urgent(self, cell: Cell) -> None:
-        if cell.control_busy is None and not cell.control_queued and cell.mailbox.control.depth:
-            cell.control_queued = True
-            self._urgent.append(cell)

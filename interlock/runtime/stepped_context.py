@@ -7,6 +7,7 @@ from typing import Protocol
 
 from interlock.domain.instants import to_ns
 from interlock.runtime.actor import Context, Job, Recorder
+from interlock.runtime.asks import Asks
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import Envelope, Lane, ReplyTo
 from interlock.runtime.schedule import Schedule
@@ -21,16 +22,10 @@ class Kernel(Protocol):
     clock: VirtualClock
     schedule: Schedule
     recorder: Recorder
+    asks: Asks
 
     def try_send(self, to: str, envelope: Envelope, lane: Lane) -> SendWait | None:
         """Deliver; where the lane is full, return what the sender has to wait on."""
-
-    def open_ask(self) -> int:
-        """Register a request and return its number."""
-        ...
-
-    def close_ask(self, ask_id: int) -> None:
-        """Forget a request."""
 
     def answer(self, ticket: ReplyTo, answer: object) -> None:
         """Hand an answer to its asker."""
@@ -56,24 +51,29 @@ class SteppedContext(Context):
 
     async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
         """Deliver ``message``; waits for room only."""
-        full = self._kernel.try_send(to, Envelope(message, None), lane)
+        full = self._kernel.try_send(to, Envelope(message, None, self.name), lane)
         if full is not None:
             await full
+
+    def offer(self, to: str, message: object) -> bool:
+        """Deliver ``message`` if there is room."""
+        return self._kernel.try_send(to, Envelope(message, None, self.name), Lane.DATA) is None
 
     async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
         """Send, then wait for the answer."""
         kernel = self._kernel
-        ask_id = kernel.open_ask()
+        ask_id = kernel.asks.open()
         try:
             if timeout_s is None:
                 return await self._exchange(to, message, ask_id)
             with Deadline(kernel, timeout_s):
                 return await self._exchange(to, message, ask_id)
         finally:
-            kernel.close_ask(ask_id)
+            kernel.asks.close(ask_id)
 
     async def _exchange(self, to: str, message: object, ask_id: int) -> object:
-        full = self._kernel.try_send(to, Envelope(message, ReplyTo(self.name, ask_id)), Lane.DATA)
+        envelope = Envelope(message, ReplyTo(self.name, ask_id), self.name)
+        full = self._kernel.try_send(to, envelope, Lane.DATA)
         if full is not None:
             await full
         return await AwaitReply(ask_id, to)

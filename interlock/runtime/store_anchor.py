@@ -17,48 +17,79 @@ import msgspec
 from interlock.domain.errors import StoreDamaged
 from interlock.domain.ids import canonical_json, sha256_hex
 
-__all__ = ["GENESIS", "Anchor", "Head", "Record", "sync_folder"]
+__all__ = ["GENESIS", "Anchor", "Counts", "Head", "Record", "chain_of", "counts_of", "sync_folder", "text_of"]
 
+_DIGITS_MAX: Final = 19
 _BYTES: Final = 512
 """One sector, written in one go: there is no half-written anchor."""
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """How many rows there are after a record: orders ever, of these not ended and dropped, fills, books of accounts."""
+
+    orders: int = 0
+    live: int = 0
+    purged: int = 0
+    fills: int = 0
+    books: int = 0
+
+
 class Head(msgspec.Struct, frozen=True):
-    """The end of a journal: its last sequence and chain, and how many rows there are then (``live``: not ended)."""
+    """The end of a journal: its last sequence, the largest time in it, the numbers of rows then, and its chain."""
 
     sequence: int
-    orders: int
-    live: int
-    fills: int
+    at_ns: int
+    counts: Counts
     chain: str
 
 
-GENESIS: Final = Head(0, 0, 0, 0, hashlib.sha256(b"interlock store 1").hexdigest())
+GENESIS: Final = Head(0, 0, Counts(), hashlib.sha256(b"interlock store 2").hexdigest())
 """The head of a store in which nothing ever happened."""
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One record of the journal. ``fill`` is "" where nothing was filled."""
+    """One record of the journal: a change, the execution with it, and the audit lines that were noted for it.
+
+    ``key`` and ``version`` are those of an order, ``fill`` is "" where nothing was filled, ``audit`` is lines.
+    """
 
     sequence: int
+    at_ns: int
     kind: str
     key: str
     version: int
     content: str
     fill: str
-    orders: int
-    live: int
-    fills: int
-    chain: str
+    audit: str
+    counts: str
+    chain: str = ""
 
     def chained(self, before: str) -> str:
         """Return the chain this record has when it stands after the chain ``before``."""
-        return sha256_hex(canonical_json((before, *msgspec.structs.astuple(self)[:-1])))
+        return chain_of(before, msgspec.structs.astuple(self)[:-1])
 
     @property
     def head(self) -> Head:
         """Return the head of a journal that ends with this record."""
-        return Head(self.sequence, self.orders, self.live, self.fills, self.chain)
+        return Head(self.sequence, self.at_ns, counts_of(self.counts), self.chain)
+
+
+def chain_of(before: str, columns: tuple[int | str, ...]) -> str:
+    """Return the chain of a record with these columns, those before ``chain``, after the chain ``before``."""
+    return sha256_hex(canonical_json((before, *columns)))
+
+
+def text_of(counts: Counts) -> str:
+    """Return counts as a record has them."""
+    return f"{counts.orders} {counts.live} {counts.purged} {counts.fills} {counts.books}"
+
+
+def counts_of(text: str) -> Counts:
+    """Return what ``text_of`` made a text of; a text that it never made gives counts that no store has."""
+    numbers = [
+        int(word) if word.isascii() and word.isdigit() and len(word) < _DIGITS_MAX else -1 for word in text.split()
+    ]
+    return Counts(*numbers) if len(numbers) == len(Counts.__struct_fields__) else Counts(-1)
 
 
 class Anchor:

@@ -1,8 +1,8 @@
 """How a store is opened: what must hold before anything is believed, and what is done where it does not.
 
 Looked at are the settings, the end of the journal against the anchor, the numbers of rows, each row of an order that
-has not ended, and, while the database is small, every page and index: a key that an index hides would be claimed
-again. What is wrong with a row of an ended order comes out when it is read, or in ``store verify``.
+has not ended, the account's books, and, while the database is small, every page and index: a key that an index hides
+would be claimed again. What is wrong with a row of an ended order comes out when it is read, or in ``store verify``.
 """
 
 from __future__ import annotations
@@ -11,38 +11,23 @@ import os
 from typing import Final, NamedTuple
 
 import apsw
-import msgspec
 
 from interlock.domain.errors import StoreDamaged, StoreRefused
-from interlock.domain.order_states import TERMINAL_ORDER_STATES
-from interlock.domain.orders import Order
+from interlock.runtime.crash_points import Probe, unheard
 from interlock.runtime.kill_file import KillFile
 from interlock.runtime.store_anchor import GENESIS, Anchor, Head, Record
 from interlock.runtime.store_place import Place, keep_aside
 from interlock.runtime.store_schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    Row,
     connect,
-    create,
+    migrate,
     one,
-    one_line,
-    row_hash,
     told,
 )
+from interlock.runtime.store_tables import Tables, damaged
 
-__all__ = [
-    "DAMAGED_SWITCH",
-    "Opened",
-    "OrderRow",
-    "chained",
-    "damage_told",
-    "damaged",
-    "ended",
-    "open_database",
-    "order_row",
-    "switch_row",
-]
+__all__ = ["DAMAGED_SWITCH", "Opened", "chained", "damage_told", "open_database"]
 
 DAMAGED_SWITCH: Final = "store_damaged"
 _WHOLE_BYTES_MAX: Final = 32 << 20
@@ -56,38 +41,14 @@ _REMEDY: Final = (
 )
 
 
-class OrderRow(NamedTuple):
-    """One row of ``orders``."""
-
-    sequence: int
-    key: str
-    fingerprint: str
-    state: str
-    live: int
-    version: int
-    expires_ns: int
-    record: int
-    content: str
-    hash: str
-
-    @property
-    def order(self) -> Order:
-        """Return the order as it was recorded last."""
-        return msgspec.json.decode(self.content, type=Order)
-
-
 class Opened(NamedTuple):
     """A store that was found in order."""
 
     db: apsw.Connection
+    tables: Tables
     anchor: Anchor
     head: Head
     switch: str
-
-
-def damaged(where: object, what: str) -> StoreDamaged:
-    """Return the error that names what is not as it was written."""
-    return StoreDamaged(f"{where}: {one_line(what)}")
 
 
 def damage_told(place: Place, error: StoreDamaged) -> StoreDamaged:
@@ -100,12 +61,7 @@ def damage_told(place: Place, error: StoreDamaged) -> StoreDamaged:
     return StoreDamaged(f"{error}; {kill}; {keep_aside(place)}; {_REMEDY}")
 
 
-def ended(order: Order) -> bool:
-    """Return whether nothing more is expected of an order."""
-    return order.state in TERMINAL_ORDER_STATES
-
-
-def open_database(place: Place, vfs: str | None = None) -> Opened:
+def open_database(place: Place, vfs: str | None = None, *, ttl_ns: int = 0, probe: Probe = unheard) -> Opened:
     """Open the store at a place that is ours, or begin it.
 
     Raises:
@@ -127,12 +83,17 @@ def open_database(place: Place, vfs: str | None = None) -> Opened:
     except OSError as error:
         anchor.close(sync=False)
         raise _refused(place, error) from error
+    tables = Tables(db, place, ttl_ns)
     try:
         with told(place):
+            _need_schema(db, place, fresh=anchored == GENESIS)
+            # A store that lost commits is evidence: nothing is migrated before the journal has been found whole.
+            head = GENESIS if anchored == GENESIS else _follow(db, place, anchored)
+            migrate(db, probe)
             if anchored == GENESIS:
-                create(db)
-            head = _check(db, place, anchored)
-            switch = switch_row(db, place)
+                head = _follow(db, place, anchored)
+            _check(db, tables, place, head)
+            switch, _ = tables.switch()
         if head != anchored:
             anchor.write(head)
     except OSError as error:
@@ -141,7 +102,7 @@ def open_database(place: Place, vfs: str | None = None) -> Opened:
     except StoreRefused:
         _close(db, anchor)
         raise
-    return Opened(db, anchor, head, str(switch[1]))
+    return Opened(db, tables, anchor, head, switch)
 
 
 def _refused(place: Place, error: OSError) -> StoreRefused:
@@ -180,25 +141,30 @@ def _need_files(place: Place, anchored: Head) -> None:
         raise damaged(place.journal, "is no file of this store, and would be played into it")
 
 
-def _check(db: apsw.Connection, place: Place, anchored: Head) -> Head:
-    schema = (one(db, "PRAGMA application_id"), one(db, "PRAGMA user_version"))
-    if schema[0] == (APPLICATION_ID,) and schema[1] is not None and schema[1][0] > SCHEMA_VERSION:
-        raise StoreRefused(f"{place.path}: is of schema {schema[1][0]} (allowed: {SCHEMA_VERSION})")
-    if schema != ((APPLICATION_ID,), (SCHEMA_VERSION,)):
+def _need_schema(db: apsw.Connection, place: Place, *, fresh: bool) -> None:
+    """Refuse a database that no release made, and one that a later release has changed."""
+    if fresh and one(db, "SELECT count(*) FROM sqlite_schema") == (0,):
+        return
+    mark, version = one(db, "PRAGMA application_id"), one(db, "PRAGMA user_version")
+    if mark != (APPLICATION_ID,) or version is None or version[0] < 1:
         raise damaged(place.path, "is not the database of a store")
+    if version[0] > SCHEMA_VERSION:
+        raise StoreRefused(f"{place.path}: is of schema {version[0]} (allowed: up to {SCHEMA_VERSION})")
+
+
+def _check(db: apsw.Connection, tables: Tables, place: Place, head: Head) -> None:
     if place.path.stat().st_size <= _WHOLE_BYTES_MAX:
         found = one(db, "PRAGMA integrity_check(1)")
         if found != ("ok",):
             raise damaged(place.path, f"SQLite finds: {found}")
-    head = _follow(db, place, anchored)
     _count(db, place, head)
-    rows = db.execute("SELECT * FROM orders WHERE live = 1 ORDER BY sequence")
-    for number, row in enumerate(rows, start=1):
-        order_row(row, place)
-        _need_recorded(db, place, OrderRow(*row))
-        if number > head.live:
+    for number, row in enumerate(tables.live(), start=1):
+        if row.order.client_order_id != row.key:
+            raise damaged(place.path, f"orders row {row.sequence} ({row.key}) is not its journal record's")
+        if number > head.counts.live:
             break
-    return head
+    for venue, account in db.execute("SELECT DISTINCT venue, account FROM books").fetchall():
+        tables.book(str(venue), str(account))
 
 
 def _follow(db: apsw.Connection, place: Place, anchored: Head) -> Head:
@@ -236,41 +202,15 @@ def chained(record: Record, head: Head, place: Place) -> Head:
 
 
 def _count(db: apsw.Connection, place: Place, head: Head) -> None:
-    live = one(db, "SELECT count(*) FROM orders WHERE live = 1")
-    for name, found, wanted in (
-        ("orders", one(db, "SELECT count(*) FROM orders"), head.orders),
-        ("orders that have not ended", live, head.live),
-        ("fills", one(db, "SELECT count(*) FROM fills"), head.fills),
+    counts = head.counts
+    for name, sql, wanted in (
+        ("orders", "SELECT count(*) FROM orders", counts.orders - counts.purged),
+        ("orders that have not ended", "SELECT count(*) FROM orders WHERE live = 1", counts.live),
+        ("fills", "SELECT count(*) FROM fills", counts.fills),
+        ("books", "SELECT count(*) FROM books", counts.books),
+        ("spent keys", "SELECT count(*) FROM spent", counts.purged),
     ):
+        found = one(db, sql)
         if found != (wanted,):
             number = None if found is None else found[0]
             raise damaged(place.path, f"holds {number} {name}, and the journal knows of {wanted}")
-
-
-def order_row(row: Row, place: Place) -> OrderRow:
-    """Return a row of ``orders`` that is what was written.
-
-    Raises:
-        StoreDamaged: it is not.
-    """
-    found = OrderRow(*row)
-    if row_hash("orders", row[:-1]) != found.hash:
-        raise damaged(place.path, f"orders row {found.sequence} ({found.key}) does not have its hash")
-    return found
-
-
-def switch_row(db: apsw.Connection, place: Place) -> Row:
-    """Return the row of the kill switch.
-
-    Raises:
-        StoreDamaged: it is not what was written.
-    """
-    row = one(db, "SELECT * FROM switch WHERE sequence = 1")
-    if row is None or row_hash("switch", row[:-1]) != row[-1]:
-        raise damaged(place.path, "the row of the kill switch is not what was written")
-    return row
-
-
-def _need_recorded(db: apsw.Connection, place: Place, row: OrderRow) -> None:
-    if one(db, "SELECT content FROM journal WHERE sequence = ?", (row.record,)) != (row.content,):
-        raise damaged(place.path, f"orders row {row.sequence} ({row.key}) is not what journal record {row.record} says")

@@ -1,7 +1,8 @@
 """Where a store may be, and who owns it: its file, what stands beside it, the lock, the copy of a damaged one.
 
 ``FILE`` is the database, ``FILE-wal`` its log, ``FILE.anchor`` what the store held last, ``FILE.kill`` the kill switch,
-``FILE.lock`` the owner. The lock is the operating system's and ends with its process, however that ends.
+``FILE.lock`` the owner. The lock is the operating system's and ends with its process, however that ends. ``FILE.mock``
+is the book of a mock broker that outlives the process too, and no part of the store.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from interlock.domain.errors import StoreRefused
+from interlock.domain.errors import StoreOwned, StoreRefused
 from interlock.domain.ids import canonical_json
 
 __all__ = ["Ownership", "Place", "file_system_of", "keep_aside"]
@@ -54,6 +55,7 @@ class Place:
         self.anchor = self._beside(".anchor")
         self.kill = self._beside(".kill")
         self.lock = self._beside(".lock")
+        self.mock = self._beside(".mock")
         if not self.path.parent.is_dir():
             message = f"{path}: there is no folder {path.parent} (allowed: {_ELSEWHERE})"
             raise StoreRefused(message)
@@ -121,7 +123,7 @@ class Ownership:
             why = f"is owned by {self._holder()}" if held else f"cannot be locked: {error.strerror or error}"
             self.release()
             message = f"{place.path}: {why} (allowed: one owner at a time)"
-            raise StoreRefused(message) from error
+            raise (StoreOwned if held else StoreRefused)(message) from error
 
     def release(self) -> None:
         """Let the next owner in."""

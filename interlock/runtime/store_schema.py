@@ -1,7 +1,8 @@
 """The database of a store: its tables, the settings it is opened with, and how its rows are read.
 
-Every change of anything is one record of ``journal``, each with the chain of all before it; ``orders``, ``fills`` and
-``switch`` are what the journal amounts to, each row with a hash. Nothing is ever deleted.
+Every change of anything is one record of ``journal``, each with the chain of all before it; the other tables are what
+the journal amounts to, each row with a hash. No record is ever deleted; of an order that is dropped a digest stays.
+The tables came about in steps, and an older store is brought up to date by those that it lacks, one transaction each.
 """
 
 from __future__ import annotations
@@ -14,32 +15,61 @@ import apsw
 
 from interlock.domain.errors import StoreDamaged, StoreRefused
 from interlock.domain.ids import canonical_json, sha256_hex
+from interlock.runtime.crash_points import CrashPoint, Probe
 from interlock.runtime.store_place import Place
 
-__all__ = ["connect", "create", "one", "one_line", "refusal_of", "row_hash", "told", "version_complaint"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "STEPS",
+    "connect",
+    "migrate",
+    "one",
+    "one_line",
+    "refusal_of",
+    "row_hash",
+    "told",
+    "version_complaint",
+]
 
-APPLICATION_ID: Final = 0x494C4B31
-SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x494C4B32
 
-_TABLES: Final = """
+_BEGINNING: Final = """
 CREATE TABLE orders (
     sequence INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, state TEXT NOT NULL,
     live INTEGER NOT NULL, version INTEGER NOT NULL, expires_ns INTEGER NOT NULL, record INTEGER NOT NULL,
-    content TEXT NOT NULL, hash TEXT NOT NULL
+    hash TEXT NOT NULL
 );
 CREATE INDEX orders_live ON orders (sequence) WHERE live = 1;
 CREATE TABLE fills (
     sequence INTEGER PRIMARY KEY, venue TEXT NOT NULL, account TEXT NOT NULL, execution_id TEXT NOT NULL,
-    record INTEGER NOT NULL, content TEXT NOT NULL, hash TEXT NOT NULL, UNIQUE (venue, account, execution_id)
+    cursor INTEGER NOT NULL, record INTEGER NOT NULL, hash TEXT NOT NULL, UNIQUE (venue, account, execution_id)
 );
 CREATE TABLE switch (sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, record INTEGER NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE journal (
-    sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,
-    content TEXT NOT NULL, fill TEXT NOT NULL, orders INTEGER NOT NULL, live INTEGER NOT NULL, fills INTEGER NOT NULL,
+    sequence INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+    version INTEGER NOT NULL, content TEXT NOT NULL, fill TEXT NOT NULL, audit TEXT NOT NULL, counts TEXT NOT NULL,
     chain TEXT NOT NULL
 );
-CREATE INDEX journal_resets ON journal (sequence) WHERE kind = 'reset';
+CREATE INDEX journal_marks ON journal (kind, sequence) WHERE kind IN ('mark', 'reset');
 """
+
+_BOOKS: Final = """
+CREATE TABLE books (
+    sequence INTEGER PRIMARY KEY, venue TEXT NOT NULL, account TEXT NOT NULL, symbol TEXT NOT NULL,
+    record INTEGER NOT NULL, content TEXT NOT NULL, hash TEXT NOT NULL, UNIQUE (venue, account, symbol)
+);
+CREATE INDEX fills_cursor ON fills (venue, account, cursor);
+"""
+
+_SPENT: Final = """
+CREATE TABLE spent (sequence INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, record INTEGER NOT NULL);
+"""
+
+STEPS: Final = (_BEGINNING, _BOOKS, _SPENT)
+"""What brought the tables about; a store whose ``user_version`` is n has had the first n of them."""
+
+SCHEMA_VERSION: Final = len(STEPS)
 
 _WAL_RESET_FIXED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """Releases in which the fault in the reset of the write-ahead log is mended; from the last one on, all are sound."""
@@ -86,10 +116,14 @@ def _settle(db: apsw.Connection, place: Place, *, fresh: bool) -> None:
     # A damaged store is evidence: closing must not write its log into it.
     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    # A plan is kept whatever is looked for; otherwise the look-up of a key is planned anew for every key.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     # Exclusive from the first access on: the index of the log is kept in plain memory, no file is mapped.
     for setting in ("locking_mode = EXCLUSIVE", "mmap_size = 0", "synchronous = FULL", "fullfsync = ON"):
         db.execute(f"PRAGMA {setting}").fetchall()
     db.execute("PRAGMA cell_size_check = ON").fetchall()
+    # The log is put into the database by us, at a place of our choosing, and by nobody else.
+    db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
     if fresh and one(db, "PRAGMA journal_mode") != ("wal",):
         db.execute("PRAGMA journal_mode = WAL").fetchall()
     for name, wanted in _READ_BACK:
@@ -102,15 +136,21 @@ def _settle(db: apsw.Connection, place: Place, *, fresh: bool) -> None:
     db.execute("ROLLBACK").fetchall()
 
 
-def create(db: apsw.Connection) -> None:
-    """Make the tables, unless they are there; raises apsw.Error."""
-    if one(db, "SELECT count(*) FROM sqlite_schema") == (0,):
+def migrate(db: apsw.Connection, probe: Probe) -> None:
+    """Take the steps that a store lacks, each whole or not at all; raises apsw.Error."""
+    known = one(db, "PRAGMA user_version")
+    for number, step in enumerate(STEPS, start=1):
+        if known is not None and number <= known[0]:
+            continue
         with db:
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}").fetchall()
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}").fetchall()
-            db.execute(_TABLES).fetchall()
-            blank = (1, "", 0)
-            db.execute("INSERT INTO switch VALUES (?, ?, ?, ?)", (*blank, row_hash("switch", blank))).fetchall()
+            if number == 1:
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}").fetchall()
+            db.execute(step).fetchall()
+            if number == 1:
+                blank = (1, "", 0)
+                db.execute("INSERT INTO switch VALUES (?, ?, ?, ?)", (*blank, row_hash("switch", blank))).fetchall()
+            db.execute(f"PRAGMA user_version = {number}").fetchall()
+            probe(CrashPoint.IN_MIGRATION)
 
 
 def row_hash(table: str, columns: Row) -> str:

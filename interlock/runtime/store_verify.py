@@ -12,21 +12,23 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from interlock.domain.errors import BadInput, StoreDamaged
+from interlock.domain.ids import canonical_json
 from interlock.domain.orders import Order
 from interlock.runtime.kill_file import KillFile
-from interlock.runtime.store_anchor import GENESIS, Head, Record
-from interlock.runtime.store_opening import (
-    chained,
-    damage_told,
-    damaged,
+from interlock.runtime.store_anchor import Record
+from interlock.runtime.store_changes import (
+    AccountOpened,
+    Change,
+    KeysPurged,
+    OperatorReset,
+    SwitchSet,
+    digest_of,
     ended,
-    open_database,
-    order_row,
-    switch_row,
 )
-from interlock.runtime.store_place import Ownership, Place
-from interlock.runtime.store_schema import one, row_hash, told
+from interlock.runtime.store_place import Place
+from interlock.runtime.store_reading import reading
+from interlock.runtime.store_schema import one, row_hash
+from interlock.runtime.store_tables import OrderRow, Tables, damaged
 
 __all__ = ["StoreReport", "verify_store"]
 
@@ -37,16 +39,49 @@ class StoreReport(msgspec.Struct, frozen=True):
     records: int
     orders: int
     live: int
+    purged: int
     fills: int
+    audit_lines: int
     kill_switch: str
 
 
-class _Sums(msgspec.Struct):
-    """What the journal amounts to: the last record of each key in order of its first, the fills, the switch."""
+class _Sums:
+    """What the journal amounts to: for each key its row's number and last record, and so on for every table."""
 
-    orders: dict[str, int]
-    fills: list[int]
-    switch: tuple[str, int] = ("", 0)
+    def __init__(self) -> None:
+        self.orders: dict[str, tuple[int, int]] = {}
+        self.claimed = 0
+        self.fills: list[int] = []
+        self.books: dict[tuple[str, str, str], tuple[int, str]] = {}
+        self.spent: list[tuple[bytes, int]] = []
+        self.switch: tuple[str, int] = ("", 0)
+        self.audit_lines = 0
+
+    def take(self, record: Record) -> None:
+        """Take one record in."""
+        change: Change = msgspec.json.decode(record.content, type=Change)
+        at = record.sequence
+        self.audit_lines += record.audit.count("\n")
+        if isinstance(change, Order):
+            number, _ = self.orders.get(record.key, (0, 0))
+            self.claimed += not number
+            self.orders[record.key] = number or self.claimed, at
+        elif isinstance(change, SwitchSet | OperatorReset):
+            self.switch = (change.reason if isinstance(change, SwitchSet) else "", at)
+            if isinstance(change, OperatorReset) and change.rebased:
+                self.books.clear()
+        elif isinstance(change, AccountOpened):
+            for line in change.lines:
+                self.books[change.venue, change.account, line.symbol] = at, canonical_json(line).decode()
+        elif isinstance(change, KeysPurged):
+            for key in change.keys:
+                del self.orders[key]
+                self.spent.append((digest_of(key), at))
+        if record.fill:
+            self.fills.append(at)
+            venue, account, fill, line = msgspec.json.decode(record.fill)
+            if line is not None:
+                self.books[venue, account, fill["symbol"]] = at, canonical_json(line).decode()
 
 
 def verify_store(path: Path) -> StoreReport:
@@ -55,76 +90,49 @@ def verify_store(path: Path) -> StoreReport:
     Raises:
         StoreDamaged: the first thing that is not as it was written; the kill switch is set and a copy kept aside.
         StoreRefused: it cannot be opened, or somebody else owns it.
+        BadInput: there is no store.
     """
-    place = Place(path)
-    if not place.path.exists() and not place.anchor.exists():
-        raise BadInput(str(path), "there is no store", "the FILE of a store, as --store named it")
-    ownership = Ownership(place, "interlock store verify")
-    try:
-        return _verified(place)
-    except StoreDamaged as error:
-        raise damage_told(place, error) from error
-    finally:
-        ownership.release()
+    with reading(path, "interlock store verify") as store:
+        db, place = store.db, store.place
+        found = one(db, "PRAGMA integrity_check(1)")
+        if found != ("ok",):
+            raise damaged(place.path, f"SQLite finds: {found}")
+        sums = _Sums()
+        for record in store.records():
+            sums.take(record)
+        _orders(db, store.tables, place, sums)
+        _fills(db, place, sums)
+        _books(db, place, sums)
+        _spent(db, place, sums)
+        if store.tables.switch() != sums.switch:
+            raise damaged(place.path, "the row of the kill switch is not what the journal says")
+    kill_switch, counts = store.switch or KillFile(place.kill).reason(), store.head.counts
+    orders = counts.orders - counts.purged
+    return StoreReport(
+        store.head.sequence, orders, counts.live, counts.purged, counts.fills, sums.audit_lines, kill_switch
+    )
 
 
-def _verified(place: Place) -> StoreReport:
-    db, anchor, head, switch = open_database(place)
-    try:
-        with told(place):
-            found = one(db, "PRAGMA integrity_check(1)")
-            if found != ("ok",):
-                raise damaged(place.path, f"SQLite finds: {found}")
-            sums = _journal(db, place, head)
-            _orders(db, place, sums)
-            _fills(db, place, sums)
-            if switch_row(db, place)[1:3] != sums.switch:
-                raise damaged(place.path, "the row of the kill switch is not what the journal says")
-    finally:
-        db.close()
-        anchor.close(sync=False)
-    kill_switch = switch or KillFile(place.kill).reason()
-    return StoreReport(head.sequence, head.orders, head.live, head.fills, kill_switch)
-
-
-def _journal(db: apsw.Connection, place: Place, head: Head) -> _Sums:
-    sums, at = _Sums({}, []), GENESIS
-    for row in db.execute("SELECT * FROM journal ORDER BY sequence"):
-        record = Record(*row)
-        at = chained(record, at, place)
-        if record.kind in ("switch", "reset"):
-            sums.switch = (record.content, at.sequence) if record.kind == "switch" else ("", at.sequence)
-            continue
-        sums.orders[record.key] = at.sequence
-        if record.fill:
-            sums.fills.append(at.sequence)
-    if at != head:
-        raise damaged(place.path, f"journal record {at.sequence} is the last one, and {head.sequence} should be")
-    return sums
-
-
-def _orders(db: apsw.Connection, place: Place, sums: _Sums) -> None:
+def _orders(db: apsw.Connection, tables: Tables, place: Place, sums: _Sums) -> None:
     rows = db.execute(
         "SELECT orders.*, journal.content FROM orders LEFT JOIN journal ON journal.sequence = orders.record "
         "ORDER BY orders.sequence"
     )
-    for number, (known, joined) in enumerate(zip_longest(sums.orders.items(), rows), start=1):
+    for known, joined in zip_longest(sums.orders.items(), rows):
         if known is None or joined is None:
-            raise damaged(place.path, f"orders row {number} is {'too much' if known is None else 'gone'}")
-        row = order_row(joined[:-1], place)
-        order = row.order
-        if (row.sequence, row.key, row.record, row.content) != (number, *known, joined[-1]) or _columns(order) != (
-            row.key,
-            row.fingerprint,
-            row.state,
-            row.live,
-            row.version,
-        ):
-            raise damaged(place.path, f"orders row {number} ({row.key}) is not what the journal says")
+            which = joined[1] if known is None else known[0]
+            raise damaged(place.path, f"the orders row of {which} is {'too much' if known is None else 'gone'}")
+        row = tables.believed(joined)
+        key, (number, record) = known
+        if (row.sequence, row.key, row.record) != (number, key, record) or not _fits(row):
+            raise damaged(place.path, f"orders row {row.sequence} ({row.key}) is not what the journal says")
 
 
-def _columns(order: Order) -> tuple[str, str, str, int, int]:
-    return order.client_order_id, order.fingerprint, str(order.state), int(not ended(order)), order.version
+def _fits(row: OrderRow) -> bool:
+    """Return whether the columns of a row are those of its order."""
+    order = row.order
+    columns = (order.client_order_id, order.fingerprint, str(order.state), int(not ended(order)), order.version)
+    return columns == (row.key, row.fingerprint, row.state, row.live, row.version)
 
 
 def _fills(db: apsw.Connection, place: Place, sums: _Sums) -> None:
@@ -135,8 +143,29 @@ def _fills(db: apsw.Connection, place: Place, sums: _Sums) -> None:
     for number, (record, row) in enumerate(zip_longest(sums.fills, rows), start=1):
         if record is None or row is None:
             raise damaged(place.path, f"fills row {number} is {'too much' if record is None else 'gone'}")
-        sequence, _, _, _, at, content, digest, recorded = row
-        if row_hash("fills", row[:6]) != digest:
-            raise damaged(place.path, f"fills row {number} ({row[3]}) does not have its hash")
-        if (sequence, at, content) != (number, record, recorded):
-            raise damaged(place.path, f"fills row {number} ({row[3]}) is not what the journal says")
+        sequence, venue, account, fill_id, cursor, at, digest, content = row
+        if row_hash("fills", (*row[:-2], content)) != digest:
+            raise damaged(place.path, f"fills row {number} ({fill_id}) does not have its hash")
+        told_venue, told_account, fill, _ = msgspec.json.decode(content)
+        told_as = (number, told_venue, told_account, fill["fill_id"], fill["cursor"], record)
+        if (sequence, venue, account, fill_id, cursor, at) != told_as:
+            raise damaged(place.path, f"fills row {number} ({fill_id}) is not what the journal says")
+
+
+def _books(db: apsw.Connection, place: Place, sums: _Sums) -> None:
+    rows = db.execute("SELECT * FROM books ORDER BY sequence")
+    for number, (known, row) in enumerate(zip_longest(sums.books.items(), rows), start=1):
+        if known is None or row is None:
+            raise damaged(place.path, f"books row {number} is {'too much' if known is None else 'gone'}")
+        sequence, venue, account, symbol, at, content, digest = row
+        if row_hash("books", row[:-1]) != digest:
+            raise damaged(place.path, f"books row {number} ({symbol}) does not have its hash")
+        if ((venue, account, symbol), (at, content)) != known or sequence != number:
+            raise damaged(place.path, f"books row {number} ({symbol}) is not what the journal says")
+
+
+def _spent(db: apsw.Connection, place: Place, sums: _Sums) -> None:
+    rows = db.execute("SELECT digest, record FROM spent ORDER BY sequence")
+    for number, (known, row) in enumerate(zip_longest(sums.spent, rows), start=1):
+        if row != known:
+            raise damaged(place.path, f"spent row {number} is not what the journal says")

@@ -99,6 +99,11 @@ class Task:
         self.error: Exception | None = None
         self.deadlines: list[Deadline] = []
 
+    @property
+    def name(self) -> str:
+        """Return whose it is, and what it does."""
+        return f"{self.cell.name}/{self.label}"
+
     def waits(self) -> str:
         """Return who waits on what, in words."""
         doing = self.op.says() if self.op is not None else "is ready"
@@ -148,6 +153,8 @@ class Cell:
         "mailbox",
         "name",
         "queued",
+        "ready",
+        "urgent",
         "waiting_senders",
     )
 
@@ -159,9 +166,32 @@ class Cell:
         self.control_busy: Task | None = None
         self.queued = False
         self.control_queued = False
+        self.ready: deque[Cell | Task] = deque()
+        """Where its work waits to be served; the driver hands it the line it stands in."""
+        self.urgent: deque[Cell | Task] = deque()
+        """The same for its control lane."""
         self.jobs = 0
         self.job_limit = job_limit
         self.waiting_senders: dict[LaneQueue, deque[tuple[Task, int, Envelope]]] = {}
+
+    def queue_if_waiting(self) -> None:
+        """Stand in line if there is a message to serve and a hand free for it."""
+        box = self.mailbox
+        if self.busy is None and not self.queued and (box.data.depth or box.reply.depth):
+            self.queued = True
+            self.ready.append(self)
+
+    def queue_if_urgent(self) -> None:
+        """Stand in the line that is served first if there is a control message to serve."""
+        if self.control_busy is None and not self.control_queued and self.mailbox.control.depth:
+            self.control_queued = True
+            self.urgent.append(self)
+
+    def leave(self, line: deque[Cell | Task]) -> None:
+        """Take itself and its tasks out of a line."""
+        left = [item for item in line if (item.cell if isinstance(item, Task) else item) is not self]
+        line.clear()
+        line.extend(left)
 
     def blocked_on(self) -> Cell | None:
         """Return whose mailbox this cell's data handler waits for room in, if that is what it waits on."""

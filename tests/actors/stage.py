@@ -31,8 +31,8 @@ from interlock.mocks.broker import StartMarket
 from interlock.mocks.exchange import Exchange
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import Lane, ReplyTo
-from interlock.sessions import LiveRequest, SessionResult
-from tests.session_builders import BTC, ETH, STEPS, Kept, a_config, a_session, intent_fields
+from interlock.sessions import LiveRequest, RestartedSession, SessionResult, SteppedSession
+from tests.session_builders import BTC, ETH, STEPS, Kept, a_config, a_recorder, a_session, intent_fields
 
 __all__ = [
     "Move",
@@ -111,6 +111,10 @@ class ScriptedBroker(Actor):
         self.requests: list[object] = []
         self._moves = moves
 
+    def script(self, kind: type, moves: Iterable[Move]) -> None:
+        """Say what the broker does with the next calls of a kind."""
+        self._moves[kind] = iter(moves)
+
     async def handle(self, message: object, reply_to: ReplyTo | None) -> None:
         """Note the call and make the next move."""
         if isinstance(message, StartMarket):
@@ -171,9 +175,10 @@ class Stage:
         }
         sections["session"] = {"duration_s": 86400, **sections.get("session", {})}
         sections["broker"] = {"fee_bps": "0", **sections.get("broker", {})}
+        self._sections = sections
         self.exchange = Exchange(Parts(a_config(**sections)).opening_book())
         self.exchange.prices |= {BTC: Decimal(100), ETH: Decimal(50)}
-        self.session = a_session(
+        self.session: SteppedSession = a_session(
             self.kept, live=live, broker_actor=lambda ctx: ScriptedBroker(ctx, self.exchange, moves), **sections
         )
         self.desk = self.session.orchestrator.desk
@@ -189,6 +194,21 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.session.close()
+
+    def restart(self, *, begin: bool = True, **sections: Any) -> None:
+        """Kill the process and begin again on what its store had committed; the broker goes on."""
+        self.session.crash()
+        self.start_again(begin=begin, **sections)
+
+    def start_again(self, *, begin: bool = True, **sections: Any) -> None:
+        """Begin the next session after one that crashed, or came to its end."""
+        before, self.kept = self.session, Kept()
+        changed = {name: {**self._sections.get(name, {}), **section} for name, section in sections.items()}
+        config = a_config(**{**self._sections, **changed})
+        self.session = RestartedSession(before, a_recorder(self.kept, config, before.start_ns), config=config)
+        self.desk = self.session.orchestrator.desk
+        if begin:
+            self.until(lambda: self.state is not SessionState.INIT)
 
     # -- looking --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from interlock.actors.order_desk import OrderDesk
 from interlock.actors.order_tracker import OrderTracker
 from interlock.actors.reconciler import Reconciler
 from interlock.actors.safety_rails import SafetyRails
+from interlock.domain.ids import stable_id
 from interlock.domain.messages import Trip
 from interlock.domain.session_states import SessionState
 from interlock.mocks.broker import MockBroker
@@ -95,7 +96,9 @@ def test_a_reconciler_that_breaks_every_time_ends_the_session_all_the_same(
     """The last reconcile never answers; after its deadline the session ends without it."""
     monkeypatch.setattr(kind, method, broken)
     ran = run(strategy=WORK, reconcile={"deadline_s": 60})
-    assert_tripped(ran, "reconciler", "job reconcile")
+    first = "rc-" + stable_id("reconcile", "small-seed0", 1)[:16]
+    assert_tripped(ran, "reconciler", f"job reconcile {first}")
+    assert ran.kept.audited("ALERT_RECONCILE_FAILED")[0]["meta"]["reconcile_id"] == first
     assert ran.result.simulated_ns / 1e9 < 120
     assert "DRYRUN_ACTIVE" not in [state["state"] for state in ran.kept.states]
 

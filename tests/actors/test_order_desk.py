@@ -11,7 +11,7 @@ from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order, new_order
 from interlock.domain.session_states import SessionState
 from interlock.runtime.mailbox import Lane
-from interlock.runtime.store import MemoryStore
+from interlock.runtime.memory_store import MemoryStore
 from tests.actors.stage import Stage, an_intent, behaves, key_of, late, says
 from tests.session_builders import ETH
 
@@ -27,7 +27,7 @@ def test_an_intent_is_claimed_journaled_and_sent_once() -> None:
         store = stage.session.store
         assert isinstance(store, MemoryStore)
         states = [order.state for order in store.records()]
-        assert states == [OrderState.NEW, OrderState.SENT, OrderState.ACK]
+        assert states == [OrderState.SENT, OrderState.ACK]
         assert store.order_of(key_of("d1")) == stage.order("d1")
         assert stage.stop().status == "COMPLETED"
 

@@ -10,7 +10,7 @@ from interlock.domain.broker import BrokerMessage, Unavailable
 from interlock.domain.session_states import SessionState
 from interlock.runtime.actor import Actor
 from interlock.runtime.mailbox import ReplyTo
-from interlock.runtime.store import MemoryStore
+from interlock.runtime.memory_store import MemoryStore
 from interlock.sessions import LiveRequest, LiveTestOverride
 from tests.actors.stage import Stage, says, stays_silent
 from tests.session_builders import BTC, ETH, Kept, Ran, a_session, at, exchange_of, intent_fields, run, run_session

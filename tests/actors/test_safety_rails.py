@@ -9,6 +9,7 @@ import pytest
 from interlock.actors.safety_rails import SafetyRails
 from interlock.domain.broker import Accepted
 from interlock.domain.errors import UnknownMessage
+from interlock.domain.exposure import Exposure
 from interlock.domain.messages import CheckIntent, Observe, OrderClosed, SetGate, Trip, Verdict
 from interlock.runtime.mailbox import Lane, MailboxSizes
 from interlock.runtime.stepped import SteppedSystem
@@ -23,7 +24,10 @@ class Desk:
         self.system = system
         self.orchestrator: Player = system.add("orchestrator", playing(), MailboxSizes(data=1))
         self.rails = system.add(
-            "rails", lambda ctx: SafetyRails(ctx, "orchestrator", limits(), Decimal(cash), {BTC: Decimal(0)})
+            "rails",
+            lambda ctx: SafetyRails(
+                ctx, "orchestrator", limits(), Exposure(limits(), Decimal(cash), {BTC: Decimal(0)})
+            ),
         )
         if gate:
             self.gate(is_open=True)

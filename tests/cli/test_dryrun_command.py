@@ -14,7 +14,7 @@ import pytest
 
 from interlock.cli import runs
 from interlock.dryrun import Progress
-from interlock.runtime.run_folder import ARTIFACTS
+from interlock.runtime.run_folder import ALERTS, ARTIFACTS
 from tests.run_builders import (
     CONFIGS,
     ROOT,
@@ -68,7 +68,7 @@ def test_a_tripped_session_says_why_and_exits_with_2(tmp_path: Path) -> None:
     assert (answer.code, answer.err) == (2, "")
     assert "FAILED" in answer.out
     assert answer.out.count("fill_conflict") == 2
-    assert sorted(contents(kept(tmp_path))) == sorted(ARTIFACTS)
+    assert sorted(contents(kept(tmp_path))) == sorted([*ARTIFACTS, ALERTS])
 
 
 @pytest.mark.spec("REC-10", "DIF-10")

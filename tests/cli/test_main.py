@@ -57,7 +57,7 @@ def test_the_version_is_that_of_the_project() -> None:
         (["dryrun", "x.yaml", "--seed", str(2**63)], "Invalid value for '--seed'"),
         (["dryrun", "x.yaml", "--seed"], "requires an argument"),
         (["dryrun", "--", "--x.yaml"], "--x.yaml: is missing"),
-        (["replay"], "Missing argument 'DIR'"),
+        (["replay"], "Missing argument 'DIR|FILE'"),
         (["audit"], "Missing command"),
         (["audit", "verify"], "Missing argument 'FILE'"),
         (["--live"], "No such option: --live"),

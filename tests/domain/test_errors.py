@@ -19,8 +19,10 @@ from interlock.domain.errors import (
     NotSent,
     OutcomeUnknown,
     RateLimited,
+    Refused,
     StorageError,
     UnknownSchema,
+    Unreachable,
     Withheld,
 )
 
@@ -36,12 +38,13 @@ def test_no_error_is_in_two_families(error: type[BaseException]) -> None:
     assert len([family for family in (BadInput, BrokerError, Broken, StorageError) if issubclass(error, family)]) <= 1
 
 
-@pytest.mark.parametrize("proven", [NotProcessed, RateLimited, NotSent, Withheld])
+@pytest.mark.parametrize("proven", [NotProcessed, RateLimited, NotSent, Refused, Withheld])
 def test_whoever_handles_what_had_no_effect_can_never_catch_an_unknown_outcome(proven: type[BrokerError]) -> None:
     """Only the first may be repeated."""
     assert issubclass(proven, NotProcessed)
     assert not issubclass(OutcomeUnknown, NotProcessed)
     assert not issubclass(proven, OutcomeUnknown)
+    assert not issubclass(Unreachable, NotProcessed)
 
 
 @pytest.mark.spec("NFR-1")

@@ -32,7 +32,7 @@ from interlock.domain.intents import Side
 from interlock.domain.money import ZERO
 from interlock.domain.order_states import ORDER_TABLE, TERMINAL_ORDER_STATES, OrderEvent, OrderState
 from interlock.domain.orders import Order, advance, book_fill
-from interlock.runtime.store import MemoryStore
+from interlock.runtime.memory_store import MemoryStore
 from tests.domain_builders import BTC, a_broker_order, a_fill, an_exposure, an_order, limits
 
 ORDERED: Final = 10

@@ -200,4 +200,4 @@ def test_the_notional_cap_holds_before_the_first_account_state_arrives() -> None
 
 @pytest.mark.spec("SAF-4")
 def test_every_code_of_a_rail_is_its_own() -> None:
-    assert len(RAIL_CODES) == len(dict.fromkeys(RAIL_CODES)) == 14
+    assert len(RAIL_CODES) == len(dict.fromkeys(RAIL_CODES)) == 17

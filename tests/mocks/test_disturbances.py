@@ -6,7 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from interlock.domain.broker import Accepted, BrokerSnapshot, BrokerStatus, Fill, GetSnapshot, Rejected
+from interlock.domain.broker import (
+    Accepted,
+    BrokerLimits,
+    BrokerSnapshot,
+    BrokerStatus,
+    Cancelled,
+    Fill,
+    GetSnapshot,
+    Rejected,
+)
 from tests.mocks.market import BTC, Market, buy
 
 CROSSES = buy(limit="101")
@@ -66,6 +75,24 @@ def test_after_its_limits_changed_the_broker_refuses_what_is_above_them() -> Non
     assert refused.code == "ABOVE_LIMIT"
 
 
+@pytest.mark.spec("FLT-8", "BRK-1")
+def test_a_broker_that_tells_its_limits_tells_that_they_changed() -> None:
+    market = Market({"fault": "limits_changed", "nth": [1], "amount": "2"})
+    market.exchange.limits = BrokerLimits(daily_loss_cap=Decimal(50), symbol_caps={"XRP/EUR": Decimal(9)})
+    market.run((TICK_S - 1, GetSnapshot()), (TICK_S + 1, GetSnapshot()), market=True)
+    before, after = (answer.limits for answer in market.answers if isinstance(answer, BrokerSnapshot))
+    assert before == BrokerLimits(daily_loss_cap=Decimal(50), symbol_caps={"XRP/EUR": Decimal(9)})
+    assert after == BrokerLimits(daily_loss_cap=Decimal(50), symbol_caps={"XRP/EUR": Decimal(2), BTC: Decimal(2)})
+
+
+@pytest.mark.spec("FLT-8", "BRK-1")
+def test_a_broker_that_tells_no_limits_changes_them_silently() -> None:
+    market = Market({"fault": "limits_changed", "nth": [1], "amount": "2"})
+    market.run((TICK_S + 1, GetSnapshot()), market=True)
+    assert snapshot_of(market).limits is None
+    assert market.exchange.quantity_cap == 2
+
+
 @pytest.mark.spec("FLT-9")
 def test_a_restart_acknowledges_what_is_open_under_new_ids_and_leaves_what_is_over() -> None:
     market = Market({"fault": "broker_restart", "nth": [1]})
@@ -119,3 +146,19 @@ def test_nothing_of_this_happens_after_the_plan_has_ended() -> None:
     market = Market({"fault": "cash_off", "nth": [1, 2, 3]}, until_s=15)
     market.run((35, GetSnapshot()), market=True)
     assert snapshot_of(market).cash == 10_000 - 5
+
+
+@pytest.mark.spec("FLT-8")
+def test_the_broker_cancels_what_is_open_longest_and_tells_it() -> None:
+    market = Market({"fault": "ended_there", "nth": [1]}, {"fault": "orphan_order", "nth": [1]})
+    market.run((0, CROSSES), (1, buy("o2")), (2, buy("o3")), market=True)
+    states = {key: order.status for key, order in market.exchange.orders.items()}
+    assert states == {"o1": "FILLED", "o2": "CANCELLED", "o3": "OPEN", "orphan-1": "OPEN"}
+    assert [said.client_order_id for said in market.said if isinstance(said, Cancelled)] == ["o2"]
+
+
+@pytest.mark.spec("FLT-8")
+def test_where_nothing_of_ours_is_open_the_broker_cancels_nothing() -> None:
+    market = Market({"fault": "ended_there", "nth": [2]}, {"fault": "orphan_order", "nth": [1]})
+    market.run((0, CROSSES), (35, GetSnapshot()), market=True)
+    assert [order.client_order_id for order in snapshot_of(market).open_orders] == ["orphan-1"]

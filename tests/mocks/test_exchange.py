@@ -9,6 +9,7 @@ import pytest
 
 from interlock.domain.broker import (
     Accepted,
+    BrokerLimits,
     BrokerOrder,
     BrokerStatus,
     Cancelled,
@@ -272,3 +273,19 @@ def test_the_book_is_a_copy_of_what_it_was_opened_with() -> None:
     exchange = Exchange(OpeningBook(None, positions))
     exchange.positions[BTC] = Decimal(0)
     assert positions == {BTC: Decimal(5)}
+
+
+# -- limits -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("BRK-1")
+@pytest.mark.parametrize(("quantity", "taken"), [("2", True), ("2.01", False)])
+def test_a_broker_keeps_the_symbol_caps_that_it_tells(quantity: str, *, taken: bool) -> None:
+    limits = BrokerLimits(symbol_caps={BTC: Decimal(2), "ETH/EUR": Decimal(1)})
+    exchange = Exchange(OpeningBook(None, {}, limits=limits))
+    exchange.prices[BTC] = Decimal(100)
+    answer = exchange.place(a_request(quantity=Decimal(quantity)))
+    assert isinstance(answer, Accepted) is taken
+    assert taken or (isinstance(answer, Rejected) and answer.code == "ABOVE_LIMIT")
+    assert exchange.snapshot(0, 0).limits == limits
+    assert an_exchange().snapshot(0, 0).limits is None

@@ -10,7 +10,8 @@ import pytest
 from interlock.domain.errors import StoreRefused
 from interlock.mocks.faults import FaultPlan
 from interlock.mocks.store import FaultyStore, store_for
-from interlock.runtime.store import ClaimResult, MemoryStore
+from interlock.runtime.memory_store import MemoryStore
+from interlock.runtime.store import ClaimResult
 from tests.domain_builders import an_order
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from interlock.domain.broker import (
     BrokerMessage,
+    BrokerSnapshot,
     CancelOrder,
     GetSnapshot,
     QueryOrder,
@@ -249,3 +250,21 @@ def test_an_overfill_is_one_more_fill_than_was_ordered() -> None:
     first, second = market.fills
     assert (first.fill_id != second.fill_id, first.quantity) == (True, second.quantity)
     assert len(market.exchange.executions) == 1
+
+
+@pytest.mark.spec("FLT-10")
+def test_a_cancel_that_is_acknowledged_and_not_done_leaves_the_order_open() -> None:
+    market = Market({"fault": "cancel_not_done", **FIRST})
+    heard = market.run((0, RESTS), (1, CANCEL), (2, GetSnapshot()), (3, CANCEL))
+    assert [each.what for each in heard[1:]] == ["Cancelled", "BrokerSnapshot", "Cancelled"]
+    [snapshot] = [answer for answer in market.answers if isinstance(answer, BrokerSnapshot)]
+    assert [order.client_order_id for order in snapshot.open_orders] == ["o1"]
+    assert market.exchange.orders["o1"].status == "CANCELLED"
+
+
+@pytest.mark.spec("FLT-10")
+def test_a_snapshot_from_before_a_cancel_that_was_not_done_is_not_served_again() -> None:
+    market = Market({"fault": "cancel_not_done", **FIRST}, {"fault": "stale_snapshot", "nth": [1]})
+    market.run((0, GetSnapshot()), (1, RESTS), (2, CANCEL), (3, GetSnapshot()))
+    [_, after] = [answer for answer in market.answers if isinstance(answer, BrokerSnapshot)]
+    assert [order.client_order_id for order in after.open_orders] == ["o1"]

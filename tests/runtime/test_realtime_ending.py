@@ -288,3 +288,21 @@ async def test_two_systems_in_one_loop_do_not_see_each_other() -> None:
             await one.wait_idle()
             await two.wait_idle()
     assert (a.seen, b.seen) == (["hello"], [])
+
+
+async def test_what_is_ready_when_a_host_leaves_is_left_undone() -> None:
+    """A task that has not begun cannot be cancelled: it would serve what waits in a system that has no room for it."""
+    crashes: list[Crash] = []
+
+    async def job() -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def start(ctx: Context, message: object, _: ReplyTo | None) -> None:
+        ctx.spawn(job(), "call")
+
+    system = RealTimeSystem(on_crash=crashes.append)
+    a = system.add("a", playing(start))
+    with bounded():
+        async with system:
+            system.post("a", "go")
+    assert (a.seen, crashes) == ([], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,7 +69,7 @@ def run_call(
                 raise error
             return f"answer {len(at_s)}"
 
-        chosen = {} if repeat_on is None else {"repeat_on": repeat_on}
+        chosen: dict[str, Any] = {} if repeat_on is None else {"repeat_on": repeat_on}
         try:
             results.append(await retrying(ctx, policy, "place", call, **chosen))
         except (BrokerError, InvariantBroken, DeadlineExceeded) as error:

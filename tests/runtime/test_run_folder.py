@@ -12,16 +12,15 @@ import pytest
 
 from interlock.domain.errors import BadInput, StorageError, UnknownSchema
 from interlock.domain.ids import canonical_json, sha256_hex
+from interlock.runtime.run_difference import Difference, first_difference
 from interlock.runtime.run_folder import (
     ARTIFACTS,
     RUN_SCHEMA,
     VERSION,
-    Difference,
     RecordingRef,
     RunFile,
     RunFolder,
     RunManifest,
-    first_difference,
     read_manifest,
 )
 from tests.run_builders import SmallDisk, SmallFile

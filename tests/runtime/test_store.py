@@ -10,7 +10,8 @@ import pytest
 from interlock.domain.intents import OrderIntent, Side
 from interlock.domain.order_states import OrderEvent
 from interlock.domain.orders import Order, advance, new_order
-from interlock.runtime.store import ClaimResult, MemoryStore
+from interlock.runtime.memory_store import MemoryStore
+from interlock.runtime.store import ClaimResult
 
 
 def an_order(decision: str = "d1", quantity: str = "2", now_ns: int = 0) -> Order:

@@ -13,8 +13,9 @@ from interlock.domain.order_states import OrderState
 from interlock.mocks.faults import FaultPlan
 from interlock.mocks.store import FaultyStore
 from interlock.runtime import store_place
+from interlock.runtime.memory_store import MemoryStore
 from interlock.runtime.sqlite_store import SqliteStore
-from interlock.runtime.store import ClaimResult, MemoryStore, Store
+from interlock.runtime.store import ClaimResult, Store
 from tests.domain_builders import an_order
 from tests.store_builders import a_life, an_execution, fill_store, sent
 
@@ -33,6 +34,13 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_a_new_store_is_empty_and_has_no_complaint(store: Store) -> None:
     assert (store.complaint(), store.kill_switch(), store.resets(), store.length()) == ("", "", (), 0)
     assert store.order_of("o1") is None
+
+
+@pytest.mark.spec("OBS-3")
+def test_the_keys_that_are_held_whole_are_counted(store: Store) -> None:
+    assert store.keys_held() == 0
+    fill_store(store, orders=6)
+    assert store.keys_held() == 6, "a purged one is held as a digest alone"
 
 
 @pytest.mark.spec("IDM-2")

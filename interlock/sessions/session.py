@@ -1,42 +1,38 @@
-"""Sessions: one run of all actors, on virtual time or in a host's event loop, and how it ended.
+"""What every session is: the parts of one run, whatever drives them, and how it ended.
 
-``SteppedSession`` goes a step at a time and is bounded by its caller; ``RealTimeSession`` runs the same parts in a
-host's loop. Errors that leave an actor come here and go into the trip path; where nobody is left to take it, the
-session is abandoned, with the kill switch set and everything flushed.
+Errors that leave an actor come here and go into the trip path; where nobody is left to take it, the session is
+abandoned, with the kill switch set and everything flushed.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
 from interlock.actors.session_record import SessionView
-from interlock.assembly import System, wire
+from interlock.assembly import Past, System, wire, wire_alerts
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
-from interlock.domain.errors import IllegalTransition, InvariantBroken, StorageError, StoreDamaged, UnknownMessage
-from interlock.domain.intents import OrderIntent
-from interlock.domain.messages import SinkFailed, StartSession, StopSession, SubmitIntent, SubmitOutcome, Trip
+from interlock.domain.errors import IllegalTransition, InvariantBroken, StorageError
+from interlock.domain.messages import SinkFailed, StartSession, StopSession, Trip
 from interlock.domain.money import decimal_text
 from interlock.domain.session_states import TERMINAL_STATES, SessionState
 from interlock.mocks.broker import StartMarket
 from interlock.mocks.recording import Recording
 from interlock.mocks.store import store_for
 from interlock.runtime.actor import Actor, Context, Crash
-from interlock.runtime.clock import Clock, RealClock, VirtualClock
+from interlock.runtime.alert_sinks import AlertSink
+from interlock.runtime.clock import Clock
 from interlock.runtime.mailbox import Lane, LaneStats
-from interlock.runtime.realtime import RealTimeSystem
 from interlock.runtime.recorder import RunRecorder
 from interlock.runtime.redaction import redact_traceback
-from interlock.runtime.schedule import Schedule, SeededSchedule
-from interlock.runtime.stepped import RunReport, SteppedSystem
 from interlock.runtime.store import Store
+from interlock.sessions.figures import commit_figures, reconcile_figures, store_figures
 
-__all__ = ["LiveRequest", "LiveTestOverride", "RealTimeSession", "Session", "SessionResult", "SteppedSession"]
+__all__ = ["LiveRequest", "LiveTestOverride", "Session", "SessionResult"]
 
 _ENDING_WORK: Final = ("handler Tick", "handler ReconcileDone")
 """What an orchestrator that is stopping does to come to its end."""
@@ -85,6 +81,11 @@ def _trip_code(error: Exception) -> str:
     return "actor_crashed"
 
 
+def _reconcile_id(crash: Crash) -> object:
+    """Return the id of the reconcile that broke; its job is named after it."""
+    return crash.work.removeprefix("job reconcile ") if crash.work.startswith("job reconcile ") else ""
+
+
 class Session(ABC):
     """The parts of one session, whatever drives them, and how it ended."""
 
@@ -99,28 +100,38 @@ class Session(ABC):
         recording: Recording | None = None,
         live: LiveRequest | None = None,
         store: Store | None = None,
+        shadow: bool = False,
     ) -> None:
         self.config = config
         self.recorder = recorder
-        self.parts = Parts(config, recording)
-        self.store: Store = store or store_for(config.broker.faults)
+        self.parts = Parts(config, recording, shadow=shadow)
+        self.past = Past.of(store or store_for(config.broker.faults, config.store.ttl_s), self.parts)
+        self.store = self.past.store
         self._live = live or LiveRequest()
         self._broken_end = ""
         recorder.on_broken = self._sink_failed
+        recorder.keep_with(self.store)
 
-    def bind(self, system: System, clock: Clock, broker: Callable[[Context], Actor] | None = None) -> None:
+    def bind(
+        self,
+        system: System,
+        clock: Clock,
+        broker: Callable[[Context], Actor] | None,
+        alert_sinks: tuple[AlertSink, ...],
+    ) -> None:
         """Make the actors on a driver."""
         self._system, self._clock, self.start_ns = system, clock, clock.now_ns()
         parties = wire(
             system,
             self.parts,
             self.recorder,
-            self.store,
+            self.past,
             live_enabled_by=self._live.enabled_by,
             live_override=self._live.override is not None,
             broker=broker,
         )
         self.broker, self.rails, self.reconciler, self.orchestrator, self.strategy = parties
+        self.alerts = wire_alerts(system, self.parts, alert_sinks)
 
     def begin(self) -> None:
         """Start the session and its market."""
@@ -142,6 +153,8 @@ class Session(ABC):
         """Write what is left to write and return how the session ended."""
         if not self.over:
             self._give_up("step_limit", f"the session did not end within {self.steps} steps")
+        self.deliver_alerts()
+        self.alerts.conclude(self.mailboxes()["alerts"]["data"].depth)
         self.orchestrator.desk.dismiss()
         self.recorder.flush()
         result = self.result()
@@ -173,6 +186,17 @@ class Session(ABC):
             fail_reason=fail_reason if fail_code else "",
         )
 
+    def figures(self) -> dict[str, object]:
+        """Return what ``metrics.json`` would hold if it were written now."""
+        return {**self._figures(self.result()), **self.recorder.own_figures()}
+
+    def now_ns(self) -> int:
+        """Return the session's time."""
+        return self._clock.now_ns()
+
+    def deliver_alerts(self) -> None:  # noqa: B027 - in a host's loop there is nothing to do: ``ended`` has waited
+        """Have the last alerts delivered, as far as that needs no time."""
+
     @abstractmethod
     def halt(self) -> None:
         """End the run at once."""
@@ -193,8 +217,13 @@ class Session(ABC):
         now_ns = self._clock.now_ns()
         trace = {**evidence, "traceback": redact_traceback(error)}
         self.recorder.audit(now_ns, crash.actor, "ACTOR_CRASHED", str(error), trace, "CRITICAL")
-        if isinstance(error, StoreDamaged):
+        if crash.actor == "alerts" and (crash.work.startswith("job") or self.orchestrator.record.trips):
+            return  # a sink is never a reason to stop trading; and a trip that cannot be told is no further trip
+        if isinstance(error, StorageError):
             self.orchestrator.record.alert("ALERT_IDEMPOTENCY_PERSISTENCE_FAILED", {"reason": str(error)})
+        if crash.actor == "reconciler":
+            about = {"code": code, "detail": type(error).__name__, "reconcile_id": _reconcile_id(crash)}
+            self.orchestrator.record.alert("ALERT_RECONCILE_FAILED", about)
         if self._nobody_ends_it(crash):
             self._give_up("actor_crashed", f"the orchestrator failed while stopping: {type(error).__name__}")
         elif not self._system.post("orchestrator", Trip(code, str(error), evidence), Lane.CONTROL):
@@ -244,118 +273,11 @@ class Session(ABC):
             "last_reconcile": None if report is None else report.result,
             "observed_findings": len(self.reconciler.observed),
             "late_replies": self.late_replies,
+            "engine_slippage_pips": self.rails.slippage.figures(),
+            **self.reconciler.mirror.figures(),
+            "commits": commit_figures(book.commits),
+            "reconcile": reconcile_figures(report),
+            "store": store_figures(self.store),
             "counters": dict(sorted(self.recorder.counters.items())),
             "mailboxes": msgspec.to_builtins(self.mailboxes()),
         }
-
-
-class SteppedSession(Session):
-    """One session on virtual time, a step at a time."""
-
-    def __init__(
-        self,
-        config: SessionConfig,
-        recorder: RunRecorder,
-        *,
-        clock: VirtualClock | None = None,
-        schedule: Schedule | None = None,
-        recording: Recording | None = None,
-        live: LiveRequest | None = None,
-        broker: Callable[[Context], Actor] | None = None,
-        store: Store | None = None,
-    ) -> None:
-        super().__init__(config, recorder, recording=recording, live=live, store=store)
-        self.schedule = schedule or SeededSchedule(config.session.seed, config.session.scheduler)
-        virtual = clock or VirtualClock(self.parts.start_ns)
-        self.system = SteppedSystem(virtual, self.schedule, recorder, self._crashed)
-        self.bind(self.system, virtual, broker)
-        self.begin()
-
-    def run_n_steps(self, n: int) -> RunReport:
-        """Run at most ``n`` steps; a deadlock is recorded and ends the session."""
-        report = self.system.run_n_steps(n)
-        self.steps, self.late_replies = self.system.steps, self.system.late_replies
-        if report.reason in ("deadlock", "quiescent") and not self.over:
-            self._give_up(report.reason, "; ".join(report.chain) or "nothing left to do before the session ended")
-        return report
-
-    def halt(self) -> None:
-        """Let no further step run."""
-        self.system.halt()
-
-    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
-        """Return the mailbox figures of every actor."""
-        return self.system.stats()
-
-    def close(self) -> None:
-        """Release every mailbox."""
-        self.system.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class RealTimeSession(Session):
-    """The same session in a host's event loop: ``async with``, then ``await session.ended(...)``."""
-
-    def __init__(
-        self,
-        config: SessionConfig,
-        recorder: RunRecorder,
-        *,
-        live: LiveRequest | None = None,
-        store: Store | None = None,
-    ) -> None:
-        super().__init__(config, recorder, live=live, store=store)
-        clock = RealClock()
-        schedule = SeededSchedule(config.session.seed, config.session.scheduler)
-        self.system = RealTimeSystem(clock, schedule, recorder, self._crashed)
-        self.bind(self.system, clock, None)
-        self.system.on_halt = self.orchestrator.desk.dismiss
-
-    async def __aenter__(self) -> Self:
-        await self.system.__aenter__()
-        self.begin()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        """End the tasks; a session that its host leaves before its end is abandoned, and says so."""
-        try:
-            return await self.system.__aexit__(kind, error, trace)
-        finally:
-            if not self.over:
-                self._give_up("host_left", "the host left the session before it had ended")
-                self.finish()
-
-    async def submit(self, intent: OrderIntent, timeout_s: float | None = None) -> SubmitOutcome:
-        """Ask for one intent to be sent; returns what became of it.
-
-        Raises:
-            DeadlineExceeded: no outcome within ``timeout_s``; ask again under the same decision to learn it.
-        """
-        outcome = await self.system.ask("orchestrator", SubmitIntent(intent), timeout_s)
-        if not isinstance(outcome, SubmitOutcome):
-            message = f"an intent was answered with {type(outcome).__name__}"
-            raise UnknownMessage(message)
-        return outcome
-
-    async def ended(self) -> SessionResult:
-        """Wait until the session is over and return how it ended."""
-        await self.system.halted.wait()
-        self.late_replies = self.system.late_replies
-        return self.finish()
-
-    def halt(self) -> None:
-        """End the run at once."""
-        self.system.halt()
-
-    def mailboxes(self) -> dict[str, dict[str, LaneStats]]:
-        """Return the mailbox figures of every actor."""
-        return self.system.stats()

@@ -1,0 +1,159 @@
+"""What must hold when a run is over, read from the store and from the broker's own book.
+
+A run has two ways to end: *settled* (in good order, both sides agree, nothing is open), or *stopped* (a named trip or
+reject, the kill switch on, an operator asked for, and what is still open of ours has been told). Faults of everyday
+life may not stop it. There is no third way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from interlock.config.model import SessionConfig
+from interlock.domain.broker import BrokerStatus, Fill
+from interlock.domain.money import ZERO
+from interlock.domain.order_states import OrderState
+from interlock.domain.orders import Order
+from interlock.domain.reconcile import ReconcileResult
+from interlock.domain.session_states import SessionState, SessionStatus
+from interlock.explore.failure import Broken
+from interlock.mocks.exchange import Exchange
+from interlock.mocks.faults import Fault
+from interlock.runtime.memory_store import MemoryStore
+from interlock.runtime.store_changes import ended
+from interlock.sessions import SessionResult, SteppedSession
+
+__all__ = ["SETTLED", "hides_orders", "judged"]
+
+SETTLED = "settled"
+
+_LIES: Final = (Fault.CANCEL_NOT_DONE, Fault.OVERFILL, Fault.REPLAYED_UNDER_NEW_ID)
+"""Faults that end an order here while it is open there: a cancel that was not done, fills that never were."""
+
+
+def judged(
+    session: SteppedSession, result: SessionResult, store: MemoryStore, exchange: Exchange, *, must_settle: bool
+) -> tuple[str, Broken | None]:
+    """Return how a run ended, and the first thing that is wrong with that."""
+    orders = {order.client_order_id: order for order in store.records()}
+    settled = result.status == SessionStatus.COMPLETED
+    outcome = SETTLED if settled else f"stopped:{result.fail_code or result.reject_code}"
+    untold = tuple(_untold(session, exchange))
+    lied_to = _is_lied_to(session.config)
+    checks = (
+        _always(store, exchange, orders, untold if lied_to and not settled else tuple(exchange.orders)),
+        _agreed(store, exchange, orders, result, lied_to=lied_to) if settled else _stopped(result, orders, untold),
+    )
+    for check in checks:
+        for invariant, text in check:
+            return outcome, Broken(invariant, text)
+    if must_settle and not settled:
+        return outcome, Broken("liveness", f"a fault of everyday life stopped the session: {outcome}")
+    return outcome, None
+
+
+def hides_orders(config: SessionConfig) -> bool:
+    """Return whether the broker may hide an order for longer than it says that it can."""
+    bound_s = config.settle.settle_after_s
+    return any(rule.fault is Fault.NOT_VISIBLE and rule.delay_s >= bound_s for rule in config.broker.faults.rules)
+
+
+def _is_lied_to(config: SessionConfig) -> bool:
+    """Return whether the broker may deny an order that it holds open: then an end here proves nothing there."""
+    return hides_orders(config) or any(rule.fault in _LIES for rule in config.broker.faults.rules)
+
+
+def _untold(session: SteppedSession, exchange: Exchange) -> Iterator[str]:
+    """Yield what is open there and in no last report; where the broker could not be asked, that was told instead."""
+    report = session.orchestrator.watch.last_report
+    if report is not None and report.result is ReconcileResult.UNAVAILABLE:
+        return
+    config = session.config
+    if hides_orders(config) and any(rule.fault is Fault.STALE_SNAPSHOT for rule in config.broker.faults.rules):
+        return  # a hidden order and a snapshot from before it are two lies that agree
+    told = () if report is None else report.open_there
+    for there in exchange.snapshot(0, 0).open_orders:
+        if there.client_order_id not in told:
+            yield there.client_order_id
+
+
+def _always(
+    store: MemoryStore, exchange: Exchange, orders: dict[str, Order], believed: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    """Say what may never be; ``believed`` are the orders of which the broker has to be believed that they are over."""
+    filled: dict[str, Decimal] = {}
+    for record in store.all_records():
+        if record.execution is not None and isinstance(record.change, Order):
+            fill = record.execution.fill
+            filled[fill.client_order_id] = filled.get(fill.client_order_id, ZERO) + fill.quantity
+    for key, order in orders.items():
+        if order.filled != filled.get(key, ZERO):
+            yield "I6", f"{key} counts {order.filled} as filled, its fills are {filled.get(key, ZERO)}"
+    for key in believed:
+        ours, there = orders.get(key), exchange.orders[key]
+        if ours is not None and there.status is BrokerStatus.OPEN and ended(ours) and not _known_wrong(ours):
+            yield "I3", f"{key} is {ours.state} here and open there"
+
+
+def _known_wrong(order: Order) -> bool:
+    """Return whether a person has been asked to settle the order."""
+    return order.state is OrderState.QUARANTINED
+
+
+def _agreed(
+    store: MemoryStore, exchange: Exchange, orders: dict[str, Order], result: SessionResult, *, lied_to: bool
+) -> Iterator[tuple[str, str]]:
+    """Say where a session that ended in good order is not where the broker is."""
+    if result.view.kill_switch or result.view.trips:
+        yield "agreement", f"it completed with trips {result.view.trips}"
+    booked = [record.execution.fill for record in store.all_records() if record.execution is not None]
+    here = {_name_of(fill, lied_to=lied_to) for fill in booked}
+    there = {_name_of(fill, lied_to=lied_to) for fill in exchange.executions}
+    yield from (("I2", f"fill {key} is on one side only") for key in sorted(here ^ there))
+    for key, known in exchange.orders.items():
+        order = orders.get(key)
+        if order is None:
+            yield "I8", f"{key} is at the broker and was never claimed"
+        elif order.filled != known.filled or not _ended_alike(order, known.status, lied_to=lied_to):
+            yield "I3", f"{key} is {order.state} {order.filled} here, {known.status} {known.filled} there"
+    for key, order in orders.items():
+        if not ended(order):
+            yield "I4", f"{key} is left {order.state}"
+    yield from _account(store, exchange)
+
+
+def _name_of(fill: Fill, *, lied_to: bool) -> str:
+    """Return how a fill is known; one told again under an id that it never had may stand here for the true one."""
+    content = f"of {fill.client_order_id}, {fill.quantity} at {fill.price}, number {fill.cursor}"
+    return content if lied_to else fill.fill_id
+
+
+def _ended_alike(order: Order, status: BrokerStatus, *, lied_to: bool) -> bool:
+    """Return whether both call it the same; where a broker lied, how what was never filled ended is all one."""
+    unfilled = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.VOID)
+    same = order.state.value == status.value
+    return same or (lied_to and order.state in unfilled and status in (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED))
+
+
+def _account(store: MemoryStore, exchange: Exchange) -> Iterator[tuple[str, str]]:
+    for lines in store.accounts():
+        ledger = lines.ledger()
+        held = {line.symbol: line.quantity for line in ledger.positions() if line.quantity}
+        there = {symbol: quantity for symbol, quantity in exchange.positions.items() if quantity}
+        if held != there or ledger.cash != exchange.cash:
+            yield "agreement", f"{held} and {ledger.cash} here, {there} and {exchange.cash} there"
+
+
+def _stopped(result: SessionResult, orders: dict[str, Order], untold: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Say what a session that stopped has left untold."""
+    state = result.view.state
+    if state not in (SessionState.ERROR_REQUIRES_OPERATOR, SessionState.PREFLIGHT_FAILED):
+        yield "liveness", f"it ended {result.status} in {state}: {result.fail_code} {result.fail_reason}"
+    if not result.view.kill_switch:
+        yield "SAF-2", "it stopped and the kill switch is off"
+    if state is SessionState.ERROR_REQUIRES_OPERATOR:
+        if not result.fail_code or result.fail_code not in result.view.trips:
+            yield "SAF-2", "it stopped without a named trip"
+        yield from (("ORC-6", f"{key} is open there, and nobody was told") for key in untold if key in orders)

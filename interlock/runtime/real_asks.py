@@ -1,0 +1,126 @@
+"""Requests on their way in a host's loop: who asked, what wakes the asker, what was answered, and until when.
+
+All deadlines share one task and one heap, because a scope with a timer for each request costs more than the request. A
+deadline is an entry of the heap; where an answer came in time it is passed over.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from heapq import heappop, heappush
+
+from interlock.domain.errors import DeadlineExceeded, SessionOver
+from interlock.domain.instants import NS_PER_S, to_ns
+from interlock.runtime.bell import Bell
+from interlock.runtime.clock import RealClock
+from interlock.runtime.mailbox import ReplyTo
+
+__all__ = ["Asked", "RealAsks"]
+
+_NONE = object()
+"""No answer yet."""
+
+_OVER = object()
+"""The answer of a session that will give none."""
+
+_LATE = object()
+"""The answer of nobody, at the deadline."""
+
+
+class Asked:
+    """One request; ``due_ns`` is 0 where its asker waits for as long as it takes."""
+
+    __slots__ = ("_answered", "answer", "asker", "due_ns", "number", "timeout_s")
+
+    def __init__(self, number: int, asker: str, timeout_s: float | None, due_ns: int) -> None:
+        self.number = number
+        self.asker = asker
+        self.timeout_s = timeout_s
+        self.due_ns = due_ns
+        self.answer: object = _NONE
+        self._answered = Bell()
+
+    def end(self, answer: object) -> bool:
+        """Wake the asker with an answer; False where it has one."""
+        if self.answer is not _NONE:
+            return False
+        self.answer = answer
+        self._answered.ring()
+        return True
+
+    async def result(self) -> object:
+        """Wait for the answer.
+
+        Raises:
+            DeadlineExceeded: none came in time.
+            SessionOver: none will come.
+        """
+        await self._answered.wait()
+        if self.answer is _OVER:
+            message = "the session was over before there was an answer"
+            raise SessionOver(message)
+        if self.answer is _LATE:
+            message = f"no answer within {self.timeout_s} s"
+            raise DeadlineExceeded(message)
+        return self.answer
+
+
+class RealAsks:
+    """Every open request by its number; ``keep_time`` is the task that ends those whose time has come."""
+
+    def __init__(self, clock: RealClock) -> None:
+        self.late = 0
+        """Answers that came after their asker had given up, or a second time."""
+        self._clock = clock
+        self._open: dict[int, Asked] = {}
+        self._count = 0
+        self._heap: list[tuple[int, int]] = []
+        self._sooner = Bell()
+
+    @property
+    def pending(self) -> int:
+        """Return how many deadlines have not come yet, of answered requests too."""
+        return len(self._heap)
+
+    def open(self, asker: str, timeout_s: float | None) -> Asked:
+        """Register a request."""
+        self._count = number = self._count + 1
+        due_ns = 0 if timeout_s is None else self._clock.now_ns() + to_ns(timeout_s)
+        asked = self._open[number] = Asked(number, asker, timeout_s, due_ns)
+        if due_ns:
+            heappush(self._heap, (due_ns, number))
+            if self._heap[0][1] == number:
+                self._sooner.ring()
+        return asked
+
+    def close(self, asked: Asked) -> None:
+        """Forget a request, answered or given up."""
+        del self._open[asked.number]
+
+    def answer(self, ticket: ReplyTo, answer: object) -> None:
+        """Hand an answer to its asker, or count it as late."""
+        asked = self._open.get(ticket.ask_id)
+        if asked is None or not asked.end(answer):
+            self.late += 1
+
+    def let_go(self, asker: str) -> None:
+        """Wake one asker from all its requests: what has not been answered by now will not be."""
+        for asked in self._open.values():
+            if asked.asker == asker:
+                asked.end(_OVER)
+
+    async def keep_time(self) -> None:
+        """End requests at their deadlines; runs until it is cancelled."""
+        heap = self._heap
+        while True:
+            if not heap:
+                await self._sooner.wait()
+                continue
+            left_ns = heap[0][0] - self._clock.now_ns()
+            if left_ns > 0:
+                with suppress(DeadlineExceeded), self._clock.deadline(left_ns / NS_PER_S):
+                    await self._sooner.wait()
+                continue
+            asked = self._open.get(heappop(heap)[1])
+            if asked is not None:
+                asked.end(_LATE)

@@ -1,0 +1,33 @@
+"""What tests of the explorer share: cases by name, a hunt over a few seeds, and the outcome of a single one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interlock.explore.cases import case_config
+from interlock.explore.chunk import Chunk, plan_of
+from interlock.explore.hunt import Hunted, Quarry, hunt
+from interlock.explore.pool import here
+from interlock.explore.run import RunOutcome, run_once
+from interlock.runtime.schedule import Schedule
+
+
+def a_chunk(case: str, first: int = 0, count: int = 5, **fields: Any) -> Chunk:
+    """Return some seeds of a case."""
+    return Chunk(case, case_config(case).model_dump_json(), first, count, **fields)
+
+
+def a_quarry(*cases: str, **fields: Any) -> Quarry:
+    """Return what to hunt for in cases."""
+    return Quarry({name: case_config(name) for name in cases}, **fields)
+
+
+def hunted(quarry: Quarry) -> Hunted:
+    """Hunt in this process."""
+    with here() as pool:
+        return hunt(quarry, pool)
+
+
+def outcome_of_seed(case: str, seed: int, schedule: Schedule) -> RunOutcome:
+    """Run one seed of a case."""
+    return run_once(plan_of(a_chunk(case), seed), schedule)
