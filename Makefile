@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 OTHER_PYTHONS := 3.12 3.13
 QUICK_TESTS := tests/domain tests/runtime
 PYTEST_ARGS ?=
+PYTEST_JOBS ?= 2
 RUNS ?= 1000000
 CODE := interlock pytest_interlock tools tests benchmarks examples
 
@@ -30,8 +31,8 @@ demo: $(VENV)/.installed ## Run a whole trading day in simulation and show where
 	echo "The report, one page for any browser:"; \
 	$(BIN)/interlock report $$run
 
-test: $(VENV)/.installed ## Run the whole test suite (PYTEST_ARGS="-k audit" narrows it)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.installed ## Run the whole test suite (PYTEST_ARGS="-k audit" narrows it, PYTEST_JOBS=0 keeps it in one process)
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) $(PYTEST_ARGS)
 
 test-all-pythons: ## Run the quick part of the suite on the newer Pythons that this machine has
 	@for version in $(OTHER_PYTHONS); do \
