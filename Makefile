@@ -11,7 +11,7 @@ PYTEST_JOBS ?= 2
 RUNS ?= 1000000
 CODE := interlock pytest_interlock tools tests benchmarks examples
 
-.PHONY: help demo test test-all-pythons check format lock bench docs failure-matrix power-cut crash-test mutants clean soak explore-long
+.PHONY: help demo test test-all-pythons check format lock bench docs failure-matrix power-cut crash-test mutants clean soak explore-long explore-every
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -84,6 +84,10 @@ crash-test: $(VENV)/.installed ## Kill a trading child at every named point and 
 # Two jobs, whatever the machine: the same seeds give the same digest everywhere.
 explore-long: $(VENV)/.installed ## Explore every case, a million runs (RUNS=N), and say what was hit; hours
 	$(BIN)/interlock explore --scenario all --runs $(RUNS) --jobs 2 --failures 20 --all-hit --json out/explored/long.json
+
+explore-every: $(VENV)/.installed ## See every schedule of the races, however many deviations, and say how many there are (minutes)
+	$(BIN)/interlock explore --scenario cancel-race --scenario trip-beside-an-order --strategy exhaustive --no-crashes
+	$(BIN)/interlock explore --scenario restart-at-the-claim --strategy exhaustive
 
 mutants: $(VENV)/.installed ## Search for every planted fault anew and write docs/mutants.md (a minute)
 	$(BIN)/python -m tools.mutants

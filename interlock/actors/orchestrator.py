@@ -163,10 +163,14 @@ class Orchestrator(Actor):
         for reset in self.desk.book.store.resets():
             self.ctx.audit("OPERATOR_RESET", reset.reason, msgspec.to_builtins(reset), "WARN")
         self.ctx.audit("C2_DRYRUN_START", "session begins", {"run_id": facts.run_id, "strategy_id": facts.strategy_id})
-        if self.record.state is not SessionState.INIT:
-            return  # told to stop before it began
-        if self._may_ask and self.desk.book.restored:
-            self.recovery.begin()
+        if (
+            self._may_ask
+            and self.desk.book.restored
+            and self.record.state in (SessionState.INIT, SessionState.STOPPING)
+        ):
+            self.recovery.begin()  # told to stop before it began, it still settles what an earlier session left
+        elif self.record.state is not SessionState.INIT:
+            return
         elif self._may_ask:
             await self.watch.ask("startup")
         else:

@@ -10,6 +10,7 @@ import typer
 
 from interlock.cli.explore_views import (
     coverage_table,
+    enumeration_text,
     failure_text,
     figures_text,
     hunt_bar,
@@ -23,7 +24,7 @@ from interlock.config.scenarios import load_scenario, scenario_names
 from interlock.domain.errors import BadInput
 from interlock.explore.cases import CASES, case_config
 from interlock.explore.chunk import Found
-from interlock.explore.enumerated import enumerate_all
+from interlock.explore.enumerated import EVERY_DEPTH, Enumeration, enumerate_all
 from interlock.explore.finding_file import Finding, finding_bytes
 from interlock.explore.hunt import Hunted, Quarry, hunt
 from interlock.explore.pool import pool_of
@@ -35,9 +36,10 @@ _EXIT_FINDINGS: Final = 2
 _EXIT_INTERRUPTED: Final = 130
 _SEED_MAX: Final = 2**62
 _RUNS: Final = 1_000
+_RUNS_EXHAUSTIVE: Final = 1_000_000
 _RUNS_MAX: Final = 1_000_000_000
 _ALL: Final = "all"
-_DEPTH: Final = {"random": 1, "pct": 3, "exhaustive": 2}
+_DEPTH: Final = {"random": 1, "pct": 3, "exhaustive": EVERY_DEPTH}
 
 
 class Strategy(StrEnum):
@@ -54,14 +56,19 @@ def explore(  # noqa: PLR0913, PLR0917 - a command has the options that it has
         list[str] | None,
         typer.Option(metavar="NAME", help="A packaged scenario or case instead, or several; all: every case."),
     ] = None,
-    runs: Annotated[int | None, typer.Option(metavar="N", min=1, max=_RUNS_MAX, help="How many; 1000.")] = None,
+    runs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=_RUNS_MAX, help="How many; 1000, exhaustive 1000000.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", min=0.001, help="For how long, instead.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=_SEED_MAX, help="The first seed.")] = 0,
     strategy: Annotated[Strategy, typer.Option(case_sensitive=False, help="How schedules are chosen.")] = (
         Strategy.RANDOM
     ),
     depth: Annotated[
-        int | None, typer.Option(metavar="D", min=0, max=100, help="pct: steps whose order matters; else deviations.")
+        int | None,
+        typer.Option(
+            metavar="D", min=0, max=100, help="pct: steps whose order matters, 3; exhaustive: deviations, without: all."
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option(metavar="J", min=1, max=1024, help="Processes.")] = 1,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler instead.")] = None,
@@ -85,13 +92,14 @@ def explore(  # noqa: PLR0913, PLR0917 - a command has the options that it has
     Examples:
       interlock explore configs/demo.yaml --runs 200
       interlock explore --scenario all --minutes 5 --jobs 2
-      interlock explore --scenario cancel-race --strategy exhaustive --depth 3 --no-crashes
+      interlock explore --scenario cancel-race --strategy exhaustive --no-crashes
+      interlock explore --scenario small --strategy exhaustive --depth 1
       interlock explore --scenario busy --scheduler tcp://127.0.0.1:8786 --runs 100000
     """  # noqa: D301 - the escape is Click's mark for lines that stay as they are
     _check_places(json, out)
     quarry = Quarry(
         _cases(config, scenario or []),
-        runs or (_RUNS if minutes is None else _RUNS_MAX),
+        _runs(runs, strategy, minutes),
         minutes,
         seed,
         _drawn(strategy),
@@ -103,14 +111,14 @@ def explore(  # noqa: PLR0913, PLR0917 - a command has the options that it has
     )
     with hunt_bar(wanted=not quiet, runs=quarry.runs, minutes=minutes) as progress:
         if strategy is Strategy.EXHAUSTIVE:
-            hunted, left = enumerate_all(quarry, progress)
+            hunted, searched = enumerate_all(quarry, progress)
         else:
             with pool_of(jobs, scheduler) as pool:
-                hunted, left = hunt(quarry, pool, progress), ()
-    _tell(hunted, left, quiet=quiet)
+                hunted, searched = hunt(quarry, pool, progress), ()
+    _tell(hunted, searched, quarry.depth, quiet=quiet)
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_bytes(hunted_json(hunted))
+        json.write_bytes(hunted_json(hunted, searched))
     for found in hunted.tally.found:
         say(failure_text(found))
         say(_leave(found, out, seeded=strategy is not Strategy.EXHAUSTIVE, shrinking=shrinking))
@@ -131,6 +139,14 @@ def _exit(hunted: Hunted, *, all_hit: bool) -> None:
     coverage = hunted.coverage
     if hunted.tally.found or (all_hit and (coverage.missing() or coverage.contradicted())):
         raise typer.Exit(_EXIT_FINDINGS)
+
+
+def _runs(runs: int | None, strategy: Strategy, minutes: float | None) -> int:
+    if strategy is not Strategy.EXHAUSTIVE:
+        return runs or (_RUNS if minutes is None else _RUNS_MAX)
+    if minutes is not None:
+        raise BadInput("--minutes", "an exhaustive search ends when all was seen", "--runs N, to bound it")
+    return runs or _RUNS_EXHAUSTIVE
 
 
 def _drawn(strategy: Strategy) -> Literal["random", "pct"]:
@@ -160,10 +176,10 @@ def _named(name: str) -> SessionConfig:
     raise BadInput("--scenario", f"there is no scenario or case {name!r}", known)
 
 
-def _tell(hunted: Hunted, left: tuple[str, ...], *, quiet: bool) -> None:
+def _tell(hunted: Hunted, searched: tuple[Enumeration, ...], depth: int, *, quiet: bool) -> None:
     say(figures_text(hunted))
-    if left:
-        say(f"not every schedule was run: {', '.join(left)}")
+    for one in searched:
+        say(enumeration_text(one, None if depth == EVERY_DEPTH else depth))
     if not quiet:
         coverage = hunted.coverage
         show(coverage_table(coverage))

@@ -12,15 +12,26 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from interlock.cli.terminal import complain
 from interlock.explore.chunk import Found
 from interlock.explore.coverage import Coverage, Group
+from interlock.explore.enumerated import Enumeration
 from interlock.explore.hunt import Hunted
 
-__all__ = ["coverage_table", "failure_text", "figures_text", "hunt_bar", "hunted_json", "missing_text"]
+__all__ = [
+    "coverage_table",
+    "enumeration_text",
+    "failure_text",
+    "figures_text",
+    "hunt_bar",
+    "hunted_json",
+    "missing_text",
+]
 
 _LAST_WORDS: Final = 12
 _WORD_CHARS: Final = 160
 _MISSING_SHOWN: Final = 20
+_MINUTE_NS: Final = 60_000_000_000
 
 _TITLES: Final = {
     Group.ORDER_EVENTS: "order: state, event",
@@ -44,6 +55,16 @@ def figures_text(hunted: Hunted) -> str:
         f"ended: {ends or 'none'}\n"
         f"digest: {tally.digest or 'none'}"
     )
+
+
+def enumeration_text(one: Enumeration, deviations: int | None) -> str:
+    """Return how many schedules a case has, and whether all were seen; ``deviations`` is the bound, if there is one."""
+    took = f"{one.runs:,} runs to the end and {one.alike:,} that became like one of them"
+    if not one.complete:
+        return f"{one.case}: not every schedule was run: stopped after {took}"
+    if deviations is None:
+        return f"{one.case}: all {one.schedules:,} schedules were seen, in {one.states:,} states: {took}"
+    return f"{one.case}: all schedules with up to {deviations} deviations were seen: {took}"
 
 
 def coverage_table(coverage: Coverage) -> Table:
@@ -74,7 +95,7 @@ def failure_text(found: Found) -> str:
     return "\n".join((head, *last))
 
 
-def hunted_json(hunted: Hunted) -> bytes:
+def hunted_json(hunted: Hunted, searched: tuple[Enumeration, ...]) -> bytes:
     """Return it for machines; the same for the same runs, so how fast they were is left out."""
     tally = hunted.tally
     tree = {
@@ -90,6 +111,7 @@ def hunted_json(hunted: Hunted) -> bytes:
             {"case": found.case, "seed": found.seed, "failure": msgspec.to_builtins(found.failure)}
             for found in tally.found
         ],
+        "enumerated": [msgspec.to_builtins(one) for one in searched],
         "coverage": hunted.coverage.as_dict(),
     }
     return msgspec.json.format(msgspec.json.encode(tree, order="deterministic"), indent=2) + b"\n"
@@ -97,9 +119,12 @@ def hunted_json(hunted: Hunted) -> bytes:
 
 @contextmanager
 def hunt_bar(*, wanted: bool, runs: int, minutes: float | None) -> Iterator[Callable[[Hunted], None] | None]:
-    """Show a bar with speed and coverage while the block runs, if it is wanted and there is a terminal for it."""
-    if not wanted or sys.stderr is None or not sys.stderr.isatty():
+    """Show how far it is while the block runs, if that is wanted: a bar on a terminal, elsewhere a line a minute."""
+    if not wanted or sys.stderr is None:
         yield None
+        return
+    if not sys.stderr.isatty():
+        yield _line_a_minute()
         return
     columns = (TextColumn("explore"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[said]}"))
     # Drawn only when told to: a thread of its own would go on drawing into what comes next.
@@ -112,12 +137,28 @@ def hunt_bar(*, wanted: bool, runs: int, minutes: float | None) -> Iterator[Call
             done = hunted.tally.runs / runs
             if minutes is not None:
                 done = max(done, hunted.real_ns / (minutes * 60e9))
-            figures, rows = hunted.figures, list(hunted.coverage.rows())
-            covered = sum(row[1] for row in rows) / sum(row[2] for row in rows)
-            said = (
-                f"{hunted.tally.runs:,} runs, {figures['runs_per_s']:,.0f}/s, "
-                f"{figures['steps_per_s']:,.0f} steps/s, coverage {covered:.0%}"
-            )
-            bar.update(task, completed=done, said=said, refresh=True)
+            bar.update(task, completed=done, said=_so_far(hunted), refresh=True)
 
         yield tell
+
+
+def _so_far(hunted: Hunted) -> str:
+    figures, rows = hunted.figures, list(hunted.coverage.rows())
+    covered = sum(row[1] for row in rows) / sum(row[2] for row in rows)
+    return (
+        f"{hunted.tally.runs:,} runs, {figures['runs_per_s']:,.0f}/s, "
+        f"{figures['steps_per_s']:,.0f} steps/s, coverage {covered:.0%}"
+    )
+
+
+def _line_a_minute() -> Callable[[Hunted], None]:
+    """Return what writes a line to standard error for each minute that has gone by."""
+    minute = 0
+
+    def tell(hunted: Hunted) -> None:
+        nonlocal minute
+        if hunted.real_ns >= (minute + 1) * _MINUTE_NS:
+            minute = hunted.real_ns // _MINUTE_NS
+            complain(f"explore: {minute} min, {_so_far(hunted)}")
+
+    return tell

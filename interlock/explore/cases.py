@@ -93,6 +93,13 @@ _TRIP_UNDER_BACKLOG: Final = _micro(
 )
 """A fill that comes again with another price, while orders are on their way through small mailboxes."""
 
+_TRIP_BESIDE_AN_ORDER: Final = {
+    **_TRIP_UNDER_BACKLOG,
+    "broker": {**_TRIP_UNDER_BACKLOG["broker"], "price_every_s": 30},
+    "strategy": {**_TRIP_UNDER_BACKLOG["strategy"], "script": _TRIP_UNDER_BACKLOG["strategy"]["script"][:2]},
+}
+"""The same with one other order: so few steps that every schedule can be seen."""
+
 _RESTART_AT_THE_CLAIM: Final = _micro(
     ("100",),
     [{"at_s": 1, "submit": _intent("killed", "101")}],
@@ -128,6 +135,7 @@ def _day(orders: int) -> Tree:
 CASES: Final[dict[str, Tree]] = {
     "cancel-race": _CANCEL_RACE,
     "trip-under-backlog": _TRIP_UNDER_BACKLOG,
+    "trip-beside-an-order": _TRIP_BESIDE_AN_ORDER,
     "restart-at-the-claim": _RESTART_AT_THE_CLAIM,
     "small": _day(3),
     "busy": _day(10),

@@ -69,9 +69,10 @@ EXPLAINS: Final[dict[str, tuple[Fault, ...]]] = {
 
 def unexplained(code: str, faults: Iterable[str], *, repairs: bool) -> str:
     """Return what is wrong with a stop under ``code`` in a plan with these faults, or ""; ``repairs``: by asking."""
-    explaining = EXPLAINS.get(code, ())
-    if not repairs and code in _DIVERGED:
+    explaining, known = EXPLAINS.get(code, ()), tuple(faults)
+    # What was not heard is asked about, where that is wanted and the broker can be asked.
+    if code in _DIVERGED and (not repairs or any(fault in _UNANSWERED for fault in known)):
         explaining += _UNHEARD
-    if any(fault in explaining for fault in faults):
+    if any(fault in explaining for fault in known):
         return ""
     return f"it stopped with {code}, which no fault of the plan explains"

@@ -6,6 +6,7 @@ host was told. Everything here is read from the broker's own book and the store,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from interlock.domain.messages import SubmitOutcome, SubmitStatus
@@ -66,6 +67,11 @@ class Watcher:
         if len(self._outcomes) != self._told:
             self._look_at_outcomes()
         return self.broken is None
+
+    def state(self) -> Iterator[object]:
+        """Yield what it knows beyond what stands in the store, the broker's book and the host's own list."""
+        yield self._switched
+        yield None if self.broken is None else str(self.broken)
 
     def crashed(self) -> None:
         """Forget the records that a crash has lost."""

@@ -45,3 +45,7 @@ class Asks:
         else:
             self.late += 1
         return None
+
+    def answered(self) -> tuple[tuple[int, object], ...]:
+        """Return the answers that are there before their asker has begun to wait, by the number of the request."""
+        return tuple((ask_id, it) for ask_id, it in self._asks.items() if it is not UNANSWERED and type(it) is not Task)

@@ -10,7 +10,7 @@ Actors that stand aside are only told things: served when nothing else can run, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -93,6 +93,22 @@ class SteppedSystem(Stepping):
     def waiting(self, name: str, lane: Lane) -> int:
         """Return how many messages wait in one lane of an actor."""
         return self._cell(name).mailbox.lane(lane).depth
+
+    def state(self) -> Iterator[object]:
+        """Yield all that decides how this driver goes on, as sets where the order makes no difference.
+
+        What is ready is a set as long as the schedule draws who is next: then it is all one who waits longest.
+        """
+        yield from (self.clock.now_ns(), self._halted, self._deadlock, tuple(self._urgent), tuple(self._aside))
+        yield frozenset(self._ready)
+        yield frozenset(self._alive)
+        yield self._timers
+        for name in sorted(self._cells):
+            cell = self._cells[name]
+            yield cell
+            for waiting in cell.waiting_senders.values():
+                yield [(task, envelope) for task, token, envelope in waiting if task.token == token]
+        yield self.asks
 
     def drop(self, names: Iterable[str]) -> None:
         """Take actors away as a crash does, with all they had to do; what others wanted to send them is lost."""

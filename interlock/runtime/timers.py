@@ -44,6 +44,10 @@ class Timers:
                 due.append((entry[2], entry[4]))
         return due
 
+    def live(self) -> list[tuple[int, Task, Deadline | None]]:
+        """Return the timers that somebody still waits for: when, who, and what it bounds."""
+        return [(entry[0], entry[2], entry[4]) for entry in self._heap if _live(entry)]
+
 
 def _live(entry: Entry) -> bool:
     _, _, task, token, deadline = entry

@@ -92,14 +92,24 @@ def test_it_goes_on_after_a_failure_where_that_is_wanted(overfills_are_failures:
 def test_every_schedule_of_a_small_case_is_run() -> None:
     answer = explored("--scenario", "cancel-race", "--strategy", "exhaustive", "--depth", 2, "--no-crashes")
     assert answer.code == 0
-    assert "38 runs" in answer.out
-    assert "not every schedule" not in answer.out
+    assert "all schedules with up to 2 deviations were seen: 38 runs to the end" in answer.out
+
+
+def test_without_a_bound_the_number_of_all_schedules_is_told() -> None:
+    answer = explored(
+        "--scenario", "cancel-race", "--strategy", "exhaustive", "--no-crashes", "--no-faults", "--json", "seen.json"
+    )
+    assert answer.code == 0
+    (told,) = [line for line in answer.out.splitlines() if line.startswith("cancel-race")]
+    (one,) = json.loads(Path("seen.json").read_bytes())["enumerated"]
+    assert told.startswith(f"cancel-race: all {one['schedules']:,} schedules were seen, in {one['states']:,} states: ")
+    assert one["complete"]
 
 
 def test_an_exhaustive_search_says_what_it_left_out() -> None:
     answer = explored("--scenario", "cancel-race", "--strategy", "exhaustive", "--runs", 5, "--quiet")
     assert answer.code == 0
-    assert "not every schedule was run: cancel-race" in answer.out
+    assert "cancel-race: not every schedule was run: stopped after 5 runs" in answer.out
 
 
 def test_schedules_by_priority_are_another_search() -> None:

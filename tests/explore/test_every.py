@@ -1,0 +1,99 @@
+"""Every schedule without a bound: how many there are, that none breaks, and that none passes for seen that is not."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from interlock.domain.errors import Broken
+from interlock.domain.ledgers import FillBook
+from interlock.explore import every
+from interlock.explore import run as run_module
+from interlock.explore.cases import case_config
+from interlock.explore.every import explore_every
+from interlock.explore.exhaustive import explore_all
+from interlock.explore.fingerprint import fingerprint
+from interlock.explore.plan import RunPlan
+from interlock.explore.run import Run, RunOutcome, run_once
+from interlock.mocks.faults import FaultPlan
+from interlock.runtime.schedule import TapeSchedule
+
+
+def plan_of(name: str, crashes: int = 0, *, faults: bool = True) -> RunPlan:
+    """Return the plan of a case, killed at most so often."""
+    config = case_config(name)
+    if not faults:
+        config = config.model_copy(update={"broker": config.broker.model_copy(update={"faults": FaultPlan()})})
+    return RunPlan(config, must_settle=False, crash_permille=500 if crashes else 0, crashes_max=crashes, steps_max=2000)
+
+
+def finals(plan: RunPlan) -> dict[str, None]:
+    """Return everything in which the schedules of a plan can end."""
+    found: dict[str, None] = {}
+
+    def note(_: Run, outcome: RunOutcome | None) -> None:
+        if outcome is not None:
+            found[outcome.final] = None
+
+    assert explore_every(plan, seen=note).complete
+    return found
+
+
+@pytest.mark.spec("FLT-6", "RT-5")
+def test_all_schedules_of_the_cancel_race_were_seen_and_none_breaks() -> None:
+    seen = explore_every(plan_of("cancel-race"))
+    assert (seen.failure, seen.complete) == (None, True)
+    assert seen.outcomes == {"settled": seen.schedules}
+    assert seen.schedules == 113_185_256_583_672_000
+
+
+@pytest.mark.spec("IDM-4", "RST-2")
+def test_killed_between_any_two_steps_with_no_other_fault_the_first_schedules_settle() -> None:
+    """All of them in ``make explore-every``."""
+    seen = explore_every(plan_of("restart-at-the-claim", 1, faults=False), runs_max=1500)
+    assert (seen.failure, seen.complete) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "crashes", "steps", "schedules"),
+    [("cancel-race", 0, 16, 3_240), ("restart-at-the-claim", 1, 12, 1_924), ("trip-under-backlog", 0, 16, 3_240)],
+)
+def test_there_are_as_many_schedules_as_a_search_that_remembers_nothing_counts(
+    monkeypatch: pytest.MonkeyPatch, name: str, crashes: int, steps: int, schedules: int
+) -> None:
+    """Runs are cut after a few steps, so that each schedule can be run; how far a run is belongs to its state then."""
+    monkeypatch.setattr(run_module, "judged", lambda *_, **__: ("cut", None))
+    monkeypatch.setattr(run_module, "looked_back", lambda *_: None)
+    monkeypatch.setattr(every, "fingerprint", lambda system, *others: fingerprint(system, *others, system.steps))
+    plan = msgspec.structs.replace(plan_of(name, crashes), steps_max=steps)
+    plain, folded = explore_all(plan, 99, reduce=False), explore_every(plan)
+    assert (plain.complete, folded.complete) == (True, True)
+    assert plain.runs == folded.schedules == schedules
+    assert folded.runs + folded.merged < schedules / 8
+
+
+def test_whatever_a_search_without_memory_ends_in_is_seen() -> None:
+    plan = plan_of("cancel-race")
+    plain: list[RunOutcome] = []
+    assert explore_all(plan, 2, reduce=False, seen=plain.append).complete
+    assert dict.fromkeys(run.final for run in plain).keys() <= finals(plan).keys()
+
+
+def test_a_fault_is_found_and_its_tape_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FillBook, "repeats", lambda *_: False)
+    plan = plan_of("cancel-race")
+    seen = explore_every(plan)
+    assert seen.failure is not None
+    assert not seen.complete
+    assert run_once(plan, TapeSchedule(seen.tape, "random")).failure == seen.failure
+
+
+def test_a_search_that_is_cut_off_says_so() -> None:
+    seen = explore_every(plan_of("cancel-race"), runs_max=10)
+    assert (seen.complete, seen.runs + seen.merged) == (False, 10)
+
+
+def test_a_run_that_comes_back_to_where_it_was_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(every, "fingerprint", lambda *_: b"always the same")
+    with pytest.raises(Broken, match="came back to where it was"):
+        explore_every(plan_of("cancel-race"))
