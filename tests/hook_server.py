@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
+
+from tests.local_server import LocalServer
 
 __all__ = ["GARBAGE", "OK", "HookServer", "Request", "answer"]
 
@@ -37,34 +38,13 @@ def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
 OK: Final = answer(200)
 
 
-class HookServer:
+class HookServer(LocalServer):
     """Serves one answer after the other, the last one for ever."""
 
     def __init__(self, *answers: bytes | None) -> None:
+        super().__init__()
         self.requests: list[Request] = []
         self._answers = list(answers) or [OK]
-        self._writers: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.close()
-
-    @property
-    def port(self) -> int:
-        """Return where it listens."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
     def url(self, path: str) -> str:
         """Return the address of a path."""

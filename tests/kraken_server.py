@@ -17,9 +17,10 @@ import json
 import socket
 import struct
 from collections import deque
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
+
+from tests.local_server import LocalServer
 
 __all__ = ["KEY", "PRIVATE_READS", "RESET", "SECRET", "Asked", "KrakenServer", "a_trade", "an_order", "answered"]
 
@@ -148,10 +149,11 @@ def a_trade(order: str = "OAAAAA-AAAAA-AAAAAA", **changed: Any) -> dict[str, Any
     }
 
 
-class KrakenServer:
+class KrakenServer(LocalServer):
     """One account."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.open: dict[str, Any] = {}
         self.closed: dict[str, Any] = {}
         self.trades: dict[str, Any] = {}
@@ -164,26 +166,11 @@ class KrakenServer:
         self.faults: dict[str, deque[bytes | None]] = {}
         self._nonce = 0
         self._some = asyncio.Event()
-        self._writers: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.close()
 
     @property
     def url(self) -> str:
         """Return the address of the interface."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def endpoints(self) -> set[str]:
         """Return what was asked for."""

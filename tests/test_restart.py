@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from interlock.domain.broker import CancelOrder, GetSnapshot, PlaceOrder, QueryOrder, Throttled, Unavailable
+from interlock.domain.findings import DiffType
 from interlock.domain.instants import NS_PER_S
 from interlock.domain.messages import SubmitStatus
 from interlock.domain.order_states import OrderState
@@ -261,6 +262,19 @@ def test_an_order_that_the_broker_has_forgotten_keeps_trading_from_beginning() -
         stage.start_again()
         assert rejected(stage)[0] == "C2_REJECT_KILL_SWITCH", "a restart does not release it"
         assert reason(stage) == "kill_switch"
+
+
+@pytest.mark.spec("RST-2", "REC-3")
+def test_a_fill_that_the_broker_does_not_have_is_found_after_a_kill_too() -> None:
+    with Stage() as stage:
+        stage.submit("d1", quantity="2")
+        true = stage.fill("d1", "1")
+        stage.tell(true.model_copy(update={"fill_id": "f-false"}))  # with a number that was seen before
+        stage.restart()
+        assert stage.state is SessionState.PREFLIGHT_FAILED
+        report = stage.session.orchestrator.startup
+        assert report is not None
+        assert "f-false" in [finding.subject for finding in report.findings if finding.diff_type is DiffType.FILL]
 
 
 @pytest.mark.spec("RST-3")

@@ -59,13 +59,13 @@ class OrderTracker:
         Raises:
             InvariantBroken, IllegalTransition: the statement contradicts what must always hold.
         """
+        if isinstance(statement, Fill) and self.book.booked_before(statement):
+            self._ctx.count("duplicate_fills_total")
+            return
         key = getattr(statement, "client_order_id", "")
         recalled = self.book.recall(key)
         if recalled is not None:
             await self._ctx.send(self._rails, OrderAdopted(recalled))
-        if isinstance(statement, Fill) and self.book.booked_before(statement):
-            self._ctx.count("duplicate_fills_total")
-            return
         await self._ctx.send(self._rails, Observe(statement))
         if isinstance(statement, Fill):
             self.book.book(statement)

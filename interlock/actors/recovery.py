@@ -55,7 +55,7 @@ class Recovery:
         self._ctx.spawn(self._fetch(), "recovery")
 
     async def _fetch(self) -> None:
-        """Ask for the executions since the last one that both sides knew, that one included."""
+        """Ask for the executions since the last one that both sides agreed on, that one included."""
         try:
             snapshot = await self._link.snapshot(max(self._book.exposure.fills.matched - 1, 0))
             fetched = ExecutionsFetched(snapshot.fills)

@@ -22,7 +22,7 @@ class AccountLine(msgspec.Struct, frozen=True, tag_field="schema", tag="AccountL
     """One position, and the account after ``fills`` fills; ``symbol`` is "" where there was no position at all.
 
     ``day`` counts UTC days since the epoch, ``day_before`` is the result before that day. ``cursor`` is the highest
-    place in the broker's sequence of fills that was seen, ``matched`` the one up to which none is missing.
+    place in the broker's sequence of fills that was seen, ``matched`` the one up to which both sides have agreed.
     """
 
     symbol: str
@@ -75,6 +75,9 @@ class AccountBook(msgspec.Struct, frozen=True):
         What was lost today stays lost: another opening is no new loss budget.
         """
         known, last = self.fill_book(), self.last
+        contained = last.matched
+        for cursor in sorted(fill.cursor for fill in self.fills):
+            contained += cursor == contained + 1
         lines = tuple(
             msgspec.structs.replace(
                 line,
@@ -83,12 +86,12 @@ class AccountBook(msgspec.Struct, frozen=True):
                 day=last.day,
                 day_before=last.day_before,
                 cursor=known.cursor,
-                matched=known.matched,
+                matched=contained,
                 fills=known.ever,
             )
             for line in opening_lines(cash, positions)
         )
-        return AccountBook(lines, tuple(fill for fill in self.fills if fill.cursor > known.matched))
+        return AccountBook(lines, tuple(fill for fill in self.fills if fill.cursor > contained))
 
 
 def opening_lines(cash: Decimal | None, positions: Mapping[str, Decimal]) -> tuple[AccountLine, ...]:

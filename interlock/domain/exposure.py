@@ -118,8 +118,7 @@ class Exposure:
     def line_after(self, fill: Fill) -> AccountLine:
         """Return the line that a fill, admitted before, will make; nothing is booked."""
         fills = self.fills
-        matched = fills.matched + 1 if fill.cursor == fills.matched + 1 else fills.matched
-        return self._line(self.ledger.after(fill), max(fills.cursor, fill.cursor), matched, fills.ever + 1)
+        return self._line(self.ledger.after(fill), max(fills.cursor, fill.cursor), fills.matched, fills.ever + 1)
 
     def lines(self) -> tuple[AccountLine, ...]:
         """Return the account as it is now, a line for each position; one without a symbol where there is none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -28,10 +28,6 @@ __all__ = [
     "need_same_fill",
     "signed",
 ]
-
-
-_AHEAD_MAX: Final = 100_000
-"""Fills that came before an earlier one; where more did, the rest is fetched again after a restart."""
 
 
 class Executed(Protocol):
@@ -128,14 +124,13 @@ class FillBook:
     """Which fills are known, and that each id keeps its content.
 
     ``cursor`` is the highest place in the broker's own sequence of fills that was seen, ``matched`` the one up to which
-    none is missing: from there on fills are fetched after a restart.
+    both sides have agreed: from there on fills are fetched, and compared, after a restart.
     """
 
     def __init__(self, matched: int = 0, cursor: int = 0, before: int = 0) -> None:
         """Begin after ``before`` fills that are not kept here."""
         self._fills: dict[str, Fill] = {}
         self._order: list[Fill] = []
-        self._ahead: dict[int, None] = {}
         self._before = before
         self.cursor = cursor
         self.matched = matched
@@ -162,21 +157,10 @@ class FillBook:
         self._fills[fill.fill_id] = fill
         self._order.append(fill)
         self.cursor = max(self.cursor, fill.cursor)
-        self._match(fill.cursor)
 
     def all_matched(self, cursor: int) -> None:
-        """Take note that no fill up to ``cursor`` is missing: both sides were compared."""
-        self._match(max(cursor, self.matched), force=True)
-
-    def _match(self, cursor: int, *, force: bool = False) -> None:
-        if force:
-            self._ahead = {ahead: None for ahead in self._ahead if ahead > cursor}
-        if force or cursor == self.matched + 1:
-            self.matched = cursor
-            while self._ahead.pop(self.matched + 1, 0) is None:
-                self.matched += 1
-        elif cursor > self.matched and len(self._ahead) < _AHEAD_MAX:
-            self._ahead[cursor] = None
+        """Take note that both sides were compared up to ``cursor``, and agreed."""
+        self.matched = max(cursor, self.matched)
 
     def since(self, index: int) -> tuple[Fill, ...]:
         """Return the fills from ``index`` on, in the order of their arrival."""

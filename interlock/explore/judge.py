@@ -13,11 +13,10 @@ from typing import Final
 
 from interlock.config.model import SessionConfig
 from interlock.domain.broker import BrokerStatus, Fill
-from interlock.domain.findings import FindingKind
 from interlock.domain.money import ZERO
 from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
-from interlock.domain.reconcile import ReconcileReport, ReconcileResult
+from interlock.domain.reconcile import ReconcileResult
 from interlock.domain.session_states import SessionState, SessionStatus
 from interlock.explore.failure import Broken
 from interlock.mocks.exchange import Exchange
@@ -43,12 +42,9 @@ def judged(
     outcome = SETTLED if settled else f"stopped:{result.fail_code or result.reject_code}"
     untold = tuple(_untold(session, exchange))
     lied_to = _is_lied_to(session.config)
-    warned = lied_to and _is_warned(session.orchestrator.watch.last_report)
     checks = (
         _always(store, exchange, orders, untold if lied_to and not settled else tuple(exchange.orders)),
-        (() if warned else _agreed(store, exchange, orders, result, lied_to=lied_to))
-        if settled
-        else _stopped(result, orders, untold),
+        _agreed(store, exchange, orders, result, lied_to=lied_to) if settled else _stopped(result, orders, untold),
     )
     for check in checks:
         for invariant, text in check:
@@ -67,11 +63,6 @@ def hides_orders(config: SessionConfig) -> bool:
 def _is_lied_to(config: SessionConfig) -> bool:
     """Return whether the broker may deny an order that it holds open: then an end here proves nothing there."""
     return hides_orders(config) or any(rule.fault in _LIES for rule in config.broker.faults.rules)
-
-
-def _is_warned(report: ReconcileReport | None) -> bool:
-    """Return whether the last look told of a position that differs by less than what would have stopped trading."""
-    return report is not None and any(finding.kind is FindingKind.POSITION_DRIFT for finding in report.findings)
 
 
 def _untold(session: SteppedSession, exchange: Exchange) -> Iterator[str]:

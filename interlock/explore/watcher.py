@@ -18,12 +18,13 @@ from interlock.explore.failure import Broken
 from interlock.mocks.broker import MockBroker
 from interlock.runtime.mailbox import Lane
 from interlock.runtime.memory_store import MemoryRecord, MemoryStore
-from interlock.runtime.store_changes import KeysPurged, ended
+from interlock.runtime.store_changes import KeysPurged, OrphanKept, ended
 from interlock.sessions import SteppedSession
 
 __all__ = ["Watcher"]
 
 _PLACED: Final = "orders_place_total"
+_THROWN: Final = "faults_total|kill_switch_throws"
 _ON_ITS_WAY: Final = (OrderState.SENT, OrderState.UNKNOWN, OrderState.QUARANTINED)
 
 
@@ -116,6 +117,8 @@ class Watcher:
                 self._look_at_order(before, change, at)
             elif isinstance(change, KeysPurged):
                 self._look_at_purged(change)
+            elif isinstance(change, OrphanKept) and not self._store.kill_switch() and not self._counters.get(_THROWN):
+                self._fail("SAF-2", "a fill of nobody was recorded, and a kill now would leave no reason to stop")
         self._records = self._store.length()
         self._switched = self._switched or bool(self._store.kill_switch())
 

@@ -56,7 +56,7 @@ CASES: Final[dict[str, Case]] = {
         ),
         ("I8",),
     ),
-    "cursor_before_fill": Case(_dying_at(CrashPoint.IN_FILL_TXN, (1, 2)), ("I2",)),
+    "cursor_before_fill": Case(_dying_at(CrashPoint.IN_FILL_TXN, (1, 2)), ("I11",)),
     "no_fill_dedup": Case(_dying_at(CrashPoint.AFTER_FILL_COMMIT, (2, 4), _TWICE), ("I6",)),
 }
 

@@ -102,7 +102,7 @@ DURABLE: Final = {
         "a crash between a fill of nobody and its trip leaves no reason to stop behind",
         swap(OrderBook, "_halt", _leave_it_to_the_trip),
         STRANGERS,
-        ("I2",),
+        ("SAF-2",),
     ),
     "living_keys_purged": Mutant(
         "orders that are open are dropped with the old ones",
