@@ -12,6 +12,7 @@ of the event loop and a bare sync; ``--explore`` whole explored runs, beside a r
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +32,8 @@ _RING_BUDGET = 200_000
 _ORDER_BUDGET = 20_000
 _SCRAPED_ORDERS_MAX = 1_000
 """Orders in real time take their time."""
+_WIDTH = 120
+"""Columns where no terminal says how many it has."""
 
 
 def _sizes(text: str) -> list[int]:
@@ -62,23 +65,24 @@ def main() -> None:
     parser.add_argument("--loops", default="asyncio,uvloop", help="event loops of --latency, by commas")
     parser.add_argument("--sizes", type=_sizes, default="10000,100000,1000000", help="orders of a reconcile, by commas")
     options = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     if options.reconcile:
-        print_reconcile(options.sizes, options.rounds, Console())
+        print_reconcile(options.sizes, options.rounds, console)
         return
     if options.store:
-        print_store(options.claims, options.rounds, Console(), options.folder, options.keys)
+        print_store(options.claims, options.rounds, console, options.folder, options.keys)
         return
     if options.latency:
-        print_latency(options.seconds, tuple(options.loops.split(",")), Console(), options.folder)
+        print_latency(options.seconds, tuple(options.loops.split(",")), console, options.folder)
         return
     if options.explore:
-        print_explore(options.runs, options.rounds, Console())
+        print_explore(options.runs, options.rounds, console)
         return
     if options.proof:
-        print_proof([100_000, 1_000_000], Console())
+        print_proof([100_000, 1_000_000], console)
         return
     if options.scrape:
-        print_scrape(min(options.orders, _SCRAPED_ORDERS_MAX), options.rounds, options.every, Console())
+        print_scrape(min(options.orders, _SCRAPED_ORDERS_MAX), options.rounds, options.every, console)
         return
 
     bare = median_rate(options.rounds, lambda: bare_stream_rate(options.steps))
@@ -100,7 +104,6 @@ def main() -> None:
         share = "" if row.budget is None else f"{row.per_s / row.budget:.2f}"
         budget = "" if row.budget is None else f"{row.budget:,}"
         table.add_row(row.name, f"{row.per_s:,.0f}", f"{row.per_s / bare:.3f}", budget, share)
-    console = Console()
     console.print(table)
     if options.profile:
         console.print(largest_costs(options.orders))

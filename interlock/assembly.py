@@ -18,6 +18,7 @@ from interlock.actors.commits import Commits
 from interlock.actors.orchestrator import Orchestrator
 from interlock.actors.order_book import OrderBook
 from interlock.actors.order_calls import OrderCalls
+from interlock.actors.order_cancels import OrderCancels
 from interlock.actors.order_desk import OrderDesk
 from interlock.actors.order_tracker import OrderTracker
 from interlock.actors.reconciler import Reconciler
@@ -167,7 +168,8 @@ def _orchestrator(ctx: Context, parts: Parts, facts: PreflightFacts, recorder: R
     account = (settings.venue, settings.account)
     book = OrderBook(ctx, store, commits, past.exposure(parts, ctx.now_ns()), account=account, restored=past.used)
     calls = OrderCalls(ctx, link, parts.settle())
-    tracker = OrderTracker(ctx, book, calls, limits=settings.limits, rails=settings.rails)
+    cancels = OrderCancels(ctx, book, calls, settings.limits)
+    tracker = OrderTracker(ctx, book, calls, cancels, settings.rails)
     desk = OrderDesk(ctx, settings, calls, tracker)
 
     def probe() -> PreflightFacts:

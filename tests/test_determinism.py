@@ -30,7 +30,7 @@ honest = Ending.drain
 
 async def drain(ending, *, may_ask):
     for key in {*ending._desk.book.live}:
-        ending._desk.tracker.cancel(key)
+        ending._desk.tracker.cancels.cancel(key)
     await honest(ending, may_ask=may_ask)
 
 

@@ -206,6 +206,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     complaints = asyncio.run(_soak(options.laps, options.seconds))
     for complaint in complaints:
         print(complaint, file=sys.stderr)
+    if not complaints:
+        print(
+            f"{options.laps} laps of {options.seconds:g} s: every session ended in good order, nothing is left of them"
+        )
     return 1 if complaints else 0
 
 

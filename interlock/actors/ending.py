@@ -93,7 +93,7 @@ class Ending:
         live = self._desk.book.live
         if self._cancels:
             for key in list(live):
-                self._desk.tracker.cancel(key)
+                self._desk.tracker.cancels.cancel(key)
             if live and not last:
                 return
         self._final_asked = True

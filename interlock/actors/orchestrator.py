@@ -131,7 +131,7 @@ class Orchestrator(Actor):
             self.ctx.reply(reply_to, self.desk.book.view(message))
         elif isinstance(message, CancelIntent) and reply_to is not None:
             shadow, key = self._settings.facts.shadow, message.client_order_id
-            code = SHADOW if shadow else self.desk.tracker.cancel(key)
+            code = SHADOW if shadow else self.desk.tracker.cancels.cancel(key)
             self.desk.answer(reply_to, CancelOutcome(key, not code, code))
         elif isinstance(message, HostSaw) and reply_to is not None:
             self.ctx.reply(reply_to, await self.sightings.saw(message.what))
@@ -237,7 +237,7 @@ class Orchestrator(Actor):
             settings, now_ns = self._settings, self.ctx.now_ns()
             if settings.facts.shadow:
                 return  # it protects nothing by stopping; that the broker is silent each reconcile has told
-            self.desk.tracker.retry_cancels()
+            self.desk.tracker.cancels.retry()
             oldest_ns = self.desk.oldest_check_ns(now_ns)
             for code, text in self.watch.complaints(settings.health, oldest_ns, settings.check_every_s):
                 await self.handle_control(Trip(code, text, {}))

@@ -1,4 +1,4 @@
-"""The order tracker: what the broker says of our orders, and what is asked and cancelled because of it.
+"""The order tracker: what the broker says of our orders, and what is asked because of it.
 
 Whatever the broker says, as an answer or on the stream, goes through ``believe``: shown to the rails first, folded
 into the order by the table, booked once. What cannot be folded raises and trips the session. What is missing or
@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from interlock.actors.order_book import OrderBook
 from interlock.actors.order_calls import OrderCalls
+from interlock.actors.order_cancels import OrderCancels
 from interlock.domain.broker import (
     Accepted,
     BrokerMessage,
@@ -23,11 +24,9 @@ from interlock.domain.broker import (
     Rejected,
     statements_of,
 )
-from interlock.domain.limits import RailLimits
 from interlock.domain.messages import CallOutcome, CancelDone, Observe, OrderAdopted, OrderClosed, QueryDone
-from interlock.domain.order_states import ORDER_TABLE, OrderEvent, OrderState
+from interlock.domain.order_states import OrderEvent, OrderState
 from interlock.domain.orders import Order
-from interlock.domain.rails import check_cancel
 from interlock.domain.repair import Action, PlannedAction
 from interlock.domain.sometimes import Sometimes
 from interlock.runtime.actor import Context
@@ -38,13 +37,12 @@ __all__ = ["OrderTracker"]
 class OrderTracker:
     """Follows orders from the send to the last late fill; what is known of them is in ``book``."""
 
-    def __init__(self, ctx: Context, book: OrderBook, calls: OrderCalls, *, limits: RailLimits, rails: str) -> None:
+    def __init__(self, ctx: Context, book: OrderBook, calls: OrderCalls, cancels: OrderCancels, rails: str) -> None:
         self.book = book
+        self.cancels = cancels
         self._ctx = ctx
         self._calls = calls
-        self._limits = limits
         self._rails = rails
-        self._cancel_wanted: dict[str, None] = {}
         self._asking: dict[str, None] = {}
         self._over_there: dict[str, OrderEvent] = {}
 
@@ -69,7 +67,7 @@ class OrderTracker:
         await self._ctx.send(self._rails, Observe(statement))
         if isinstance(statement, Fill):
             self.book.book(statement)
-            self._cancel_if_wanted(statement.client_order_id)
+            self.cancels.go_on(statement.client_order_id)
             return
         order = self.book.orders.get(key)
         if order is not None:
@@ -83,7 +81,7 @@ class OrderTracker:
         if isinstance(statement, Accepted):
             self.book.exposure.accepted(statement)
             self.book.step(order, OrderEvent.ACCEPT, broker_order_id=statement.broker_order_id)
-            self._cancel_if_wanted(order.client_order_id)
+            self.cancels.go_on(order.client_order_id)
         elif isinstance(statement, Rejected):
             await self.rejected(order, statement.code)
         elif isinstance(statement, Cancelled):
@@ -91,7 +89,7 @@ class OrderTracker:
         elif isinstance(statement, Expired):
             await self._over(order, OrderEvent.EXPIRE, statement.filled)
         elif isinstance(statement, CancelRefused):
-            self._cancel_refused(order, statement.code)
+            self.cancels.refused(order, statement.code)
             if order.state is OrderState.FILLED or statement.code == "ALREADY_FILLED":
                 self._ctx.sometimes(Sometimes.CANCEL_REFUSED_FILLED)
             if order.live:  # refused because it ended there: the fill we have not heard of is looked for
@@ -128,43 +126,11 @@ class OrderTracker:
             if order is None:
                 continue
             if action.action is Action.CANCEL_ORDER:
-                self.cancel(order.client_order_id)
+                self.cancels.cancel(order.client_order_id)
             elif action.action is Action.ASK_ORDER:
                 self.ask_about(order)
 
-    # -- cancels and questions ------------------------------------------------------------------------------
-
-    def cancel(self, client_order_id: str) -> str:
-        """Start a cancel; return "" where one is on its way now or as soon as it can be, else why not."""
-        order = self.book.orders.get(client_order_id)
-        if order is None:
-            return "UNKNOWN_ORDER"
-        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
-            self._ctx.sometimes(Sometimes.CANCEL_WAITED)
-            self._cancel_wanted[client_order_id] = None
-        elif ORDER_TABLE.allows(order.state, OrderEvent.CANCEL_REQUEST):
-            exposure, now_ns = self.book.exposure, self._ctx.now_ns()
-            refusal = check_cancel(self._limits, exposure, now_ns)
-            if refusal is not None:
-                self._ctx.count(f"cancels_refused_total|{refusal.code}")
-                return refusal.code
-            exposure.messages.note(now_ns)
-            self._cancel_wanted.pop(client_order_id, None)
-            self.book.step(order, OrderEvent.CANCEL_REQUEST)
-            self.book.commits.then(lambda: self._ctx.spawn(self._calls.cancel(client_order_id), "cancel"))
-        elif order.state is not OrderState.CANCEL_PENDING:
-            return "NOT_OPEN"
-        return ""
-
-    def _cancel_if_wanted(self, key: str) -> None:
-        """Send a cancel that waited for a sign of its order: an ack, or a fill where the ack was lost."""
-        if key in self._cancel_wanted and self.cancel(key) == "NOT_OPEN":
-            del self._cancel_wanted[key]
-
-    def retry_cancels(self) -> None:
-        """Try again what was promised to be cancelled and could not be, such as for the message rate."""
-        for key in list(self._cancel_wanted):
-            self._cancel_if_wanted(key)
+    # -- answers and questions ------------------------------------------------------------------------------
 
     async def cancel_ended(self, done: CancelDone) -> None:
         """Take the end of a cancel call."""
@@ -172,14 +138,9 @@ class OrderTracker:
         if done.answer is not None:
             await self.believe(done.answer)
         elif done.outcome is CallOutcome.NOT_PROCESSED:
-            self._cancel_refused(order, done.reason)
+            self.cancels.refused(order, done.reason)
         else:
             self.ask_about(self.book.step(order, OrderEvent.CANCEL_UNKNOWN))
-
-    def _cancel_refused(self, order: Order, reason: str) -> None:
-        event = OrderEvent.CANCEL_REFUSED_PARTIAL if order.filled else OrderEvent.CANCEL_REFUSED
-        if ORDER_TABLE.allows(order.state, event):  # a cancel we never asked for cannot have been refused
-            self.book.step(order, event, reason=reason)
 
     def ask_about(self, order: Order) -> None:
         """Ask the broker what became of an order, unless it is being asked already."""
@@ -203,7 +164,7 @@ class OrderTracker:
                 await self.believe(statement)
             order = self.book.orders[key]
             if order.state is OrderState.CANCEL_PENDING and done.answer.status is BrokerStatus.OPEN:
-                self._cancel_refused(order, "still open there")
+                self.cancels.refused(order, "still open there")
         elif order.state is not OrderState.UNKNOWN or key in self._over_there:
             self._ctx.audit("ORDER_NOT_CONFIRMED", f"asked about {key}: {done.reason or 'not found'}", level="WARN")
             if key in self._over_there:

@@ -10,6 +10,7 @@ import msgspec
 from interlock.actors.broker_link import BrokerLink
 from interlock.actors.order_book import OrderBook
 from interlock.actors.order_calls import OrderCalls, SettleSettings
+from interlock.actors.order_cancels import OrderCancels
 from interlock.actors.order_tracker import OrderTracker
 from interlock.domain.broker import Fill, OrderNotFound
 from interlock.domain.messages import CallOutcome, CancelDone, OrderClosed, QueryDone
@@ -25,7 +26,7 @@ __all__ = ["TRACKER"]
 
 _CALLS: Final = OrderCalls.__init__
 _ASKED: Final = OrderTracker.asked
-_CANCEL: Final = OrderTracker.cancel
+_CANCEL: Final = OrderCancels.cancel
 _CANCEL_ENDED: Final = OrderTracker.cancel_ended
 _BOOK: Final = OrderBook.book
 _WORKED: Final = (OrderState.ACK, OrderState.PARTIAL, OrderState.FILLED)
@@ -44,8 +45,8 @@ async def _place_what_is_not_found(self: OrderTracker, done: QueryDone) -> None:
         await _ASKED(self, done)
 
 
-def _forget_the_cancel(self: OrderTracker, key: str) -> None:
-    self._cancel_wanted.pop(key, None)
+def _forget_the_cancel(self: OrderCancels, key: str) -> None:
+    self._wanted.pop(key, None)
 
 
 def _only_while_it_lives(self: OrderBook, fill: Fill) -> None:
@@ -61,10 +62,10 @@ async def _leave_it_pending(self: OrderTracker, done: CancelDone) -> None:
         await _CANCEL_ENDED(self, done)
 
 
-def _free_at_the_request(self: OrderTracker, client_order_id: str) -> str:
+def _free_at_the_request(self: OrderCancels, client_order_id: str) -> str:
     code = _CANCEL(self, client_order_id)
-    self.book.exposure.release(client_order_id)
-    self._ctx.offer(self._rails, OrderClosed(client_order_id))
+    self._book.exposure.release(client_order_id)
+    self._ctx.offer("rails", OrderClosed(client_order_id))
     return code
 
 
@@ -100,7 +101,7 @@ TRACKER: Final = {
     ),
     "promised_cancel_forgotten": Mutant(
         "a cancel that had to wait for a sign of its order is forgotten",
-        swap(OrderTracker, "_cancel_if_wanted", _forget_the_cancel),
+        swap(OrderCancels, "go_on", _forget_the_cancel),
         DOUBT,
         ("promise",),
     ),
@@ -121,7 +122,7 @@ TRACKER: Final = {
     ),
     "freed_at_the_cancel": Mutant(
         "the reservation goes when the cancel is asked for, not when it is known",
-        swap(OrderTracker, "cancel", _free_at_the_request),
+        swap(OrderCancels, "cancel", _free_at_the_request),
         TIGHT,
         ("SAF-1", "liveness"),
     ),
