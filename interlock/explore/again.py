@@ -11,6 +11,7 @@ from interlock.domain.ids import canonical_json
 from interlock.domain.instants import NS_PER_S
 from interlock.explore.finding_file import Finding
 from interlock.explore.follower import Follower
+from interlock.explore.quiet import Log
 from interlock.explore.run import RunOutcome, run_once
 from interlock.runtime.tracing import Way
 from interlock.sessions import SteppedSession
@@ -33,9 +34,9 @@ class RanAgain(msgspec.Struct, frozen=True):
         return self.outcome.failure is not None
 
 
-def run_again(finding: Finding, follower: Follower | None = None) -> RanAgain:
-    """Run a finding and say how it went."""
-    outcome = run_once(finding.plan, finding.schedule(), follower=follower)
+def run_again(finding: Finding, follower: Follower | None = None, log: Log | None = None) -> RanAgain:
+    """Run a finding and say how it went; ``follower`` is shown the run, ``log`` takes all that is said in it."""
+    outcome = run_once(finding.plan, finding.schedule(), log, follower)
     was, now = finding.failure, outcome.failure
     if now is None:
         return RanAgain(outcome, f"no longer breaks {was.invariant}: {outcome.outcome} after {outcome.steps:,} steps")

@@ -1,4 +1,4 @@
-"""The report of one run: one HTML page that needs no network and no server.
+"""The report of one run, or of a finding of the explorer: one HTML page that needs no network and no server.
 
 ``report_html`` makes the page, ``write_report`` puts it beside the folder of its run or where it is wanted.
 """
@@ -12,7 +12,9 @@ from typing import Final
 
 from interlock.domain.errors import BadInput
 from interlock.dryrun import Progress
+from interlock.explore.finding_file import read_finding
 from interlock.report.collect import collect
+from interlock.report.from_finding import collect_finding
 from interlock.report.page import MARK, page_of
 
 __all__ = ["report_html", "report_path", "write_report"]
@@ -23,18 +25,21 @@ _HEAD_BYTES: Final = 4096
 def report_html(folder: Path, *, recording_path: Path | None = None, progress: Progress | None = None) -> bytes:
     """Return the page of the run in ``folder``, UTF-8; the same run gives the same bytes. ``folder`` is only read.
 
-    The run is replayed for it, which takes about as long as the run took.
+    The run is replayed for it, which takes about as long as the run took. Where ``folder`` is a file, it is a finding
+    of the explorer.
 
     Raises:
-        BadInput: there is no event log in ``folder``, or it is damaged.
+        BadInput: there is no event log in ``folder``, or it is damaged; or the file is no finding.
     """
+    if folder.is_file():
+        return page_of(collect_finding(read_finding(folder)))
     return page_of(collect(folder, recording_path=recording_path, progress=progress))
 
 
 def report_path(folder: Path) -> Path:
-    """Return where the report of a run goes by default: beside its folder, never inside it (ART-5)."""
+    """Return where the report of a run goes by default: beside its folder or file, never inside it (ART-5)."""
     whole = Path(os.path.abspath(folder))  # noqa: PTH100 - a link to the folder stays what it is
-    return whole.with_name(f"{whole.name}.report.html")
+    return whole.with_name(f"{whole.stem if whole.is_file() else whole.name}.report.html")
 
 
 def write_report(

@@ -32,7 +32,7 @@ from interlock.report.trace import ROWS_MAX, Trace
 from interlock.runtime.redaction import scrub
 from interlock.runtime.run_folder import ALERTS
 
-__all__ = ["collect"]
+__all__ = ["collect", "shown"]
 
 _ALONE: Final = "Drawn from the event log alone: messages, steps and the broker's own book are not shown."
 _TABLE_MAX: Final = 5_000
@@ -88,7 +88,7 @@ def collect(folder: Path, *, recording_path: Path | None = None, progress: Progr
     return ReportData(
         facts=facts,
         notes=notes,
-        rows=_shown(rows, events, lanes),
+        rows=shown(rows, events, lanes),
         gap=(len(rows.head), rows.dropped),
         orders=lanes[:_TABLE_MAX],
         ours=ours,
@@ -116,7 +116,7 @@ def _replayed(folder: Path, recording_path: Path | None, progress: Progress | No
     return None, f"A replay differs, as that of a run on a used store does{release}: {outcome.difference}"
 
 
-def _shown(rows: Capped[Row], events: Sequence[Event], lanes: Sequence[OrderLane]) -> list[Row]:
+def shown(rows: Capped[Row], events: Sequence[Event], lanes: Sequence[OrderLane]) -> list[Row]:
     """Return the rows, those of events with what the log says about them, those of faults with their order."""
     filled = (row_of(events[row.seq - 1], row.step) if row.seq and not row.kind else row for row in rows.all())
     faults = (event for event in events if event.event_type == "FAULT")

@@ -71,11 +71,16 @@ class Trace(Witness):
         self.rows: Capped[Row] = Capped(ROWS_MAX)
         self.ours, self.theirs = Books(), Books()
         self._events = 0
+        self._recorded = 0
         self._executions = 0
+        self._start_ns = -1
 
     def begins(self, session: SteppedSession) -> None:
-        """Attach to a session that is about to run."""
+        """Attach to a session that is about to run; to the next one of the same run, where a kill ended the last."""
         self._session, self._system = session, session.system
+        self._recorded = 0
+        if self._start_ns < 0:
+            self._start_ns = session.start_ns
         self._strategy_id = session.config.session.strategy_id
         exchange = getattr(session.broker, "exchange", None)
         self._exchange = exchange if isinstance(exchange, Exchange) else None
@@ -90,12 +95,13 @@ class Trace(Witness):
         """Take note of one message."""
         self._look()
         said = described(message, self._strategy_id)
-        t_ns = now_ns - self._session.start_ns
+        t_ns = now_ns - self._start_ns
         self.rows.append(Row(step, t_ns, sender or OUTSIDE, to, way, said.kind, said.order, said.text))
 
     def _look(self) -> None:
-        step, t_ns = self._system.steps, self._system.clock.now_ns() - self._session.start_ns
-        while self._events < self._session.recorder.events:
+        step, t_ns = self._system.steps, self._system.clock.now_ns() - self._start_ns
+        while self._recorded < self._session.recorder.events:
+            self._recorded += 1
             self._events += 1
             self.rows.append(Row(step, t_ns, "", "", "event", "", "", "", self._events))
         ledger = self._session.orchestrator.desk.book.exposure.ledger
