@@ -72,6 +72,7 @@ def test_a_key_of_an_earlier_session_for_other_content_is_refused_and_told(path:
     other = run_on(path, strategy=script(at(1, "d1", quantity="2")))
     assert other.counters["intents_refused_total|KEY_REUSED"] == 1
     assert other.kept.audited("INTENT_REFUSED")[0]["meta"]["code"] == "KEY_REUSED"
+    assert other.counters["alerts_total|ALERT_KEY_REUSED"] == 1
     assert "orders_place_total" not in other.counters
 
 

@@ -87,7 +87,7 @@ class Orchestrator(Actor):
         self.desk = desk
         facts = settings.facts
         self.record = SessionRecord(ctx, desk.book.store, settings.session_id, facts.run_id, settings.version)
-        desk.presets.alert = self.record.alert
+        desk.alarm.alert = self.record.alert
         self.watch = Watch(ctx, self.record, link, run_id=facts.run_id, reconciler=settings.reconciler)
         self.recovery = Recovery(ctx, desk.book, desk.tracker, link)
         self.sightings = Sightings(ctx, desk.settings, desk.tracker)

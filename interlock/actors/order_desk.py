@@ -13,7 +13,7 @@ import msgspec
 
 from interlock.actors.order_calls import OrderCalls
 from interlock.actors.order_tracker import OrderTracker
-from interlock.actors.slippage_watch import PresetAlarm
+from interlock.actors.refusal_alarm import KEY_REUSED, RefusalAlarm
 from interlock.domain.broker import Rejected
 from interlock.domain.errors import Withheld
 from interlock.domain.intents import OrderIntent
@@ -44,7 +44,7 @@ SHADOW: Final = "SHADOW"
 _HELD: Final = "the store holds the key already; it is never sent again"
 _UNCLAIMED: Final = {
     ClaimResult.KNOWN: ("KEY_KNOWN", _HELD),
-    ClaimResult.CONFLICT: ("KEY_REUSED", _HELD),
+    ClaimResult.CONFLICT: (KEY_REUSED, _HELD),
     ClaimResult.SPENT: ("KEY_SPENT", "the key was used long ago; it is never sent again"),
     ClaimResult.HALTED: ("KILL_SWITCH", "the kill switch is set; nothing is claimed while it is"),
 }
@@ -73,7 +73,7 @@ class OrderDesk:
         self.tracker = tracker
         self.book = tracker.book
         self.gate_open = False
-        self.presets = PresetAlarm()
+        self.alarm = RefusalAlarm()
         self._calls = calls
         self._credit = Credit("checks", settings.in_flight_max)
         self._waiting: dict[str, tuple[Order, ReplyTo | None]] = {}
@@ -97,7 +97,7 @@ class OrderDesk:
             self.answer(reply_to, SubmitOutcome(key, SubmitStatus.DUPLICATE, known.state))
         elif known is not None:
             ctx.sometimes(Sometimes.KEY_REUSED)
-            self._refuse(order, reply_to, "KEY_REUSED", "the decision was used before, for something else")
+            self._refuse(order, reply_to, KEY_REUSED, "the decision was used before, for something else")
         elif self.book.store.spent(key):
             self._refuse(order, reply_to, *_UNCLAIMED[ClaimResult.SPENT])
         elif not self._credit.take():
@@ -191,7 +191,7 @@ class OrderDesk:
             status = SubmitStatus.REJECTED if done.answer is not None else SubmitStatus.REFUSED
             code = done.answer.code if isinstance(done.answer, Rejected) else done.reason.partition(":")[0]
             if status is SubmitStatus.REFUSED:
-                self.presets.refused(order, code, order.reason)
+                self.alarm.refused(order, code, order.reason)
             self.ctx.count(f"orders_rejected_total|{code}")
         elif order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.QUARANTINED):
             status, code = SubmitStatus.UNKNOWN, "OUTCOME_UNKNOWN"
@@ -202,7 +202,7 @@ class OrderDesk:
     def _refuse(self, order: Order, reply_to: ReplyTo | None, code: str, reason: str) -> None:
         ctx, key = self.ctx, order.client_order_id
         ctx.count(f"intents_refused_total|{code}")
-        self.presets.refused(order, code, reason)
+        self.alarm.refused(order, code, reason)
         payload = {"client_order_id": key, "decision_id": order.decision_id, "symbol": order.symbol, "code": code}
         ctx.emit("INTENT_REFUSED", {**payload, "reason": reason})
         ctx.audit("INTENT_REFUSED", reason, payload, "WARN")

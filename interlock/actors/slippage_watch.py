@@ -1,12 +1,10 @@
-"""What is told about slippage: presets that were used, presets that are missing, and what fills really cost.
+"""What is told about slippage: presets that were used, and what fills really cost.
 
-The rails themselves are pure. Their actor counts with ``SlippageMeter`` what it decided and sees filled; the order desk
-raises the alert for an order without a preset with ``PresetAlarm``, by the way of all alerts, the session's record.
+The rails themselves are pure. Their actor counts with ``SlippageMeter`` what it decided and sees filled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
@@ -14,11 +12,11 @@ from interlock.domain.broker import Fill
 from interlock.domain.limits import RailLimits
 from interlock.domain.money import decimal_text
 from interlock.domain.orders import Order
-from interlock.domain.rails import NO_PRESET, SLIPPAGE
+from interlock.domain.rails import SLIPPAGE
 from interlock.domain.slippage import slipped
 from interlock.runtime.actor import Context
 
-__all__ = ["PresetAlarm", "SlippageMeter"]
+__all__ = ["SlippageMeter"]
 
 _JUDGED: Final = ("", SLIPPAGE)
 """How the rails answer about an order that its preset has judged: let out, or too far off."""
@@ -59,26 +57,3 @@ class SlippageMeter:
             symbol: {"last": decimal_text(self._last_pips[symbol]), "max": decimal_text(self._max_pips[symbol])}
             for symbol in sorted(self._last_pips)
         }
-
-
-class PresetAlarm:
-    """Raises ``ALERT_SLIPPAGE_PRESET_MISSING`` for each order that was refused for it (SLP-2)."""
-
-    def __init__(self) -> None:
-        self.alert: Callable[[str, dict[str, object]], None] | None = None
-        """How an alert is raised; whoever holds the session's record sets it."""
-        self._missing = 0
-
-    def refused(self, order: Order, code: str, reason: str) -> None:
-        """Look at one refusal of our own."""
-        if code != NO_PRESET or self.alert is None:
-            return
-        self._missing += 1
-        about: dict[str, object] = {
-            "decision_id": order.decision_id,
-            "client_order_id": order.client_order_id,
-            "symbol": order.symbol,
-            "reason": reason,
-            "missing": self._missing,
-        }
-        self.alert("ALERT_SLIPPAGE_PRESET_MISSING", about)

@@ -48,6 +48,7 @@ class AlertName(StrEnum):
     SLIPPAGE_PRESET_MISSING = "ALERT_SLIPPAGE_PRESET_MISSING"
     BROKER_LIMIT_MISMATCH = "ALERT_BROKER_LIMIT_MISMATCH"
     SAFETY_RAIL_TRIPPED = "ALERT_SAFETY_RAIL_TRIPPED"
+    KEY_REUSED = "ALERT_KEY_REUSED"
     SINK_FAILED = "ALERT_SINK_FAILED"
     """A sink for alerts takes none: told to the others."""
 
@@ -67,6 +68,7 @@ SEVERITY_OF: Final = {
     AlertName.SLIPPAGE_PRESET_MISSING: AlertSeverity.WARNING,
     AlertName.BROKER_LIMIT_MISMATCH: AlertSeverity.ERROR,
     AlertName.SAFETY_RAIL_TRIPPED: AlertSeverity.CRITICAL,
+    AlertName.KEY_REUSED: AlertSeverity.ERROR,
     AlertName.SINK_FAILED: AlertSeverity.WARNING,
 }
 

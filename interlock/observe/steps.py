@@ -75,6 +75,7 @@ _ALERTS: Final = {
     "ALERT_RECONCILE_DIVERGENCE": "see interlock recon detailed, and compare with the broker's own pages",
     "ALERT_RECONCILE_FAILED": "find out whether the broker can be reached; nothing was concluded from its silence",
     "ALERT_IDEMPOTENCY_PERSISTENCE_FAILED": _STORE,
+    "ALERT_KEY_REUSED": "find out why the host used one decision for two different orders; the second was not sent",
     "ALERT_SLIPPAGE_PRESET_MISSING": "add a preset for the symbol and session named in the alert (slippage.presets)",
     "ALERT_BROKER_LIMIT_MISMATCH": "bring the limits at the broker and those in rails and instruments together",
     "ALERT_SAFETY_RAIL_TRIPPED": "see what tripped, under its own code",

@@ -90,14 +90,16 @@ def test_the_same_decision_at_the_same_time_is_sent_once() -> None:
     [{"quantity": "2"}, {"limit_price": "91"}, {"side": "SELL"}, {"symbol": ETH}, {"time_in_force": "IOC"}],
     ids=lambda other: next(iter(other)),
 )
-@pytest.mark.spec("SAF-1")
-def test_a_decision_used_again_for_something_else_is_refused(other: dict[str, str]) -> None:
+@pytest.mark.spec("SAF-1", "IDM-2", "ALT-1")
+def test_a_decision_used_again_for_something_else_is_refused_and_told_to_people(other: dict[str, str]) -> None:
     with Stage() as stage:
         stage.submit("d1")
         refused = stage.submit("d1", **other)
         assert (refused.status, refused.code) == (SubmitStatus.REFUSED, "KEY_REUSED")
         assert stage.asked(PlaceOrder) == 1
         assert stage.kept.audited("INTENT_REFUSED")[0]["meta"]["code"] == "KEY_REUSED"
+        [told] = [payload for payload in stage.kept.payloads("ALERT") if payload["alert"] == "ALERT_KEY_REUSED"]
+        assert (told["decision_id"], told["reused"]) == ("d1", 1)
 
 
 @pytest.mark.parametrize(("theirs", "code"), [("1", "KEY_KNOWN"), ("2", "KEY_REUSED")], ids=["same", "other content"])
