@@ -25,8 +25,8 @@ from interlock.runtime.schedule import ORDER_LABEL, Schedule, Tape
 
 __all__ = ["Every", "explore_every"]
 
-_TOLD: Final = ("alerts_total|", "cancels_refused_total|")
-"""Counters that the judge of a run's end asks for: not how high they are, but whether they are there."""
+_TOLD: Final = ("alerts_total|", "cancels_refused_total|", "faults_total|kill_switch_throws")
+"""Counters that watcher and judge ask for: not how high they are, but whether they are there."""
 
 
 class Every(msgspec.Struct, frozen=True):
