@@ -36,6 +36,7 @@ import msgspec
 from pydantic import BaseModel
 
 from interlock.config.parts import Parts
+from interlock.config.section import Section
 from interlock.domain.budget import AttemptBudget
 from interlock.domain.errors import Broken
 from interlock.domain.exposure import Exposure
@@ -43,6 +44,7 @@ from interlock.domain.windows import SlidingWindows
 from interlock.explore.watcher import Watcher
 from interlock.mocks.broker import MockBroker
 from interlock.mocks.exchange import Exchange
+from interlock.mocks.faults import FaultPlan, FaultRule
 from interlock.mocks.strategy import Strategy
 from interlock.runtime.asks import Asks
 from interlock.runtime.credit import Credit
@@ -56,7 +58,7 @@ from interlock.runtime.work import Cell, Task
 __all__ = ["fingerprint"]
 
 _PLAIN: Final = (type(None), bool, int, float, str, bytes, Decimal, datetime, Enum, type, ModuleType)
-_SAME_IN_EVERY_RUN: Final = (RunRecorder, Schedule, BaseModel, Parts)
+_SAME_IN_EVERY_RUN: Final = (RunRecorder, Schedule, Parts, Section, FaultPlan, FaultRule)
 _MUTE: Final[dict[type, tuple[str, ...]]] = {
     LaneQueue: ("accepted", "peak", "waits", "wait_ns_sum", "wait_ns_max"),
     Credit: ("peak",),
@@ -248,8 +250,8 @@ def _same(_: _Walk, item: object) -> None:
 
 
 _WAYS: Final[tuple[tuple[type | tuple[type, ...], Callable[[_Walk, Any], None]], ...]] = (
-    (_PLAIN, _plain),
     (_SAME_IN_EVERY_RUN, _same),
+    ((*_PLAIN, BaseModel), _plain),
     ((dict, MappingProxyType), _Walk.mapping),
     ((tuple, list, deque), _Walk.all),
     (msgspec.Struct, _Walk.struct),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from interlock.domain.broker import Accepted
 from interlock.domain.errors import Broken
 from interlock.domain.ledgers import FillBook
 from interlock.explore import every
+from interlock.explore import fingerprint as fingerprint_module
 from interlock.explore import run as run_module
 from interlock.explore.cases import case_config
-from interlock.explore.every import explore_every
+from interlock.explore.every import Every, explore_every
 from interlock.explore.exhaustive import explore_all
 from interlock.explore.fingerprint import fingerprint
 from interlock.explore.plan import RunPlan
@@ -27,21 +29,21 @@ def plan_of(name: str, crashes: int = 0, *, faults: bool = True) -> RunPlan:
     return RunPlan(config, must_settle=False, crash_permille=500 if crashes else 0, crashes_max=crashes, steps_max=2000)
 
 
-def finals(plan: RunPlan) -> dict[str, None]:
-    """Return everything in which the schedules of a plan can end."""
+@pytest.fixture(scope="module")
+def race() -> tuple[Every, dict[str, None]]:
+    """Search the cancel race once for all tests of this file; return what was seen, and all that it can end in."""
     found: dict[str, None] = {}
 
     def note(_: Run, outcome: RunOutcome | None) -> None:
         if outcome is not None:
             found[outcome.final] = None
 
-    assert explore_every(plan, seen=note).complete
-    return found
+    return explore_every(plan_of("cancel-race"), seen=note), found
 
 
 @pytest.mark.spec("FLT-6", "RT-5")
-def test_all_schedules_of_the_cancel_race_were_seen_and_none_breaks() -> None:
-    seen = explore_every(plan_of("cancel-race"))
+def test_all_schedules_of_the_cancel_race_were_seen_and_none_breaks(race: tuple[Every, dict[str, None]]) -> None:
+    seen, _ = race
     assert (seen.failure, seen.complete) == (None, True)
     assert seen.outcomes == {"settled": seen.schedules}
     assert seen.schedules == 113_185_256_583_672_000
@@ -72,11 +74,33 @@ def test_there_are_as_many_schedules_as_a_search_that_remembers_nothing_counts(
     assert folded.runs + folded.merged < schedules / 8
 
 
-def test_whatever_a_search_without_memory_ends_in_is_seen() -> None:
-    plan = plan_of("cancel-race")
+def test_a_state_that_tells_more_than_it_has_to_leads_to_the_same_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out of a state, or told as a set, would change the number if it could change a run."""
+    plan = plan_of("cancel-race", faults=False)
+    usual = explore_every(plan)
+    for left_out in ("_MUTE", "_HEAPS"):
+        monkeypatch.setattr(fingerprint_module, left_out, {})
+    strict = explore_every(plan)
+    assert (strict.complete, strict.schedules) == (True, usual.schedules)
+    assert strict.states > usual.states
+
+
+def test_what_a_message_says_belongs_to_the_state() -> None:
+    one, other = (Accepted(client_order_id="il-1", broker_order_id=broker_id) for broker_id in ("b-1", "b-2"))
+    assert fingerprint([one]) == fingerprint([one.model_copy()])
+    assert fingerprint([one]) != fingerprint([other])
+
+
+def test_what_cannot_be_looked_into_is_no_state() -> None:
+    with pytest.raises(Broken, match="nobody knows how to look into it"):
+        fingerprint([memoryview(b"")])
+
+
+def test_whatever_a_search_without_memory_ends_in_is_seen(race: tuple[Every, dict[str, None]]) -> None:
+    _, finals = race
     plain: list[RunOutcome] = []
-    assert explore_all(plan, 2, reduce=False, seen=plain.append).complete
-    assert dict.fromkeys(run.final for run in plain).keys() <= finals(plan).keys()
+    assert explore_all(plan_of("cancel-race"), 2, reduce=False, seen=plain.append).complete
+    assert dict.fromkeys(run.final for run in plain).keys() <= finals.keys()
 
 
 def test_a_fault_is_found_and_its_tape_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
