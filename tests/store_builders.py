@@ -14,11 +14,14 @@ from interlock.domain.account_book import opening_lines
 from interlock.domain.broker import Fill
 from interlock.domain.order_states import OrderEvent
 from interlock.domain.orders import Order, advance, book_fill
+from interlock.domain.restart import SessionBegun, SessionDone
+from interlock.runtime.audit import AuditChain
+from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store import Store
 from interlock.runtime.store_changes import Execution
 from tests.domain_builders import a_fill, an_order
 
-__all__ = ["FailingDisk", "a_life", "an_execution", "contents_of", "copied", "fill_store", "rows_of", "sent"]
+__all__ = ["FailingDisk", "Runs", "a_life", "an_execution", "contents_of", "copied", "fill_store", "rows_of", "sent"]
 
 Step = tuple[Order, Execution | None]
 TABLES = ("orders", "fills", "switch", "journal", "books", "spent")
@@ -128,3 +131,37 @@ class _FailingFile(apsw.VFSFile):
         """Sync, or fail."""
         self._disk.answer("xSync")
         super().xSync(flags)
+
+
+class Runs:
+    """A store on which runs were made, and the audit log that each has written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.logs: dict[str, bytes] = {}
+        self.orders = 0
+
+    def run(self, run_id: str, orders: int = 3) -> None:
+        """Run a session: it begins, claims and moves orders with a line each, and ends with lines of no change."""
+        chain, lines = AuditChain(), list[bytes]()
+        with SqliteStore(self.path) as store:
+
+            def say(code: str) -> None:
+                lines.append(chain.append(ts="2026-01-01T00:00:00Z", code=code, message="ü", meta={"run": run_id}))
+                lines[-1] += b"\n"
+                store.note(lines[-1])
+
+            say("BEGIN")
+            store.begin_session(SessionBegun(run_id, "s", "1", 5))
+            for _ in range(orders):
+                self.orders += 1
+                order = an_order(f"o{self.orders}")
+                say("CLAIMED")
+                store.claim(order)
+                say("SENT")
+                store.journal(sent(order))
+                store.commit()
+            say("END")
+            store.end_session(SessionDone(run_id, "COMPLETED", 6))
+            say("AFTER")
+        self.logs[run_id] = b"".join(lines)
