@@ -10,13 +10,7 @@ from interlock.domain.order_states import OrderState
 from interlock.domain.session_states import SessionState
 from interlock.runtime.memory_store import MemoryStore
 from interlock.runtime.store import ClaimResult
-from tests.actors.stage import Stage, an_intent, does_silently, key_of
-
-
-def store_of(stage: Stage) -> MemoryStore:
-    """Return the store of a stage."""
-    assert isinstance(stage.session.store, MemoryStore)
-    return stage.session.store
+from tests.actors.stage import Stage, an_intent, does_silently, key_of, store_of
 
 
 @pytest.mark.spec("IDM-3", "IDM-2")

@@ -14,18 +14,11 @@ from interlock.domain.messages import SubmitStatus
 from interlock.domain.order_states import OrderState
 from interlock.domain.restart import RestartReason, SessionBegun, SessionDone, restart_reason
 from interlock.domain.session_states import SessionState
-from interlock.runtime.memory_store import MemoryStore
-from tests.actors.stage import Stage, an_intent, does_silently, key_of, says, stays_silent
+from tests.actors.stage import Stage, an_intent, does_silently, key_of, says, stays_silent, store_of
 from tests.session_builders import BTC, ETH
 
 OLD = SessionBegun("r1", "s", "1.0", 5)
 DONE = SessionDone("r1", "COMPLETED", 9)
-
-
-def store_of(stage: Stage) -> MemoryStore:
-    """Return the store of a stage."""
-    assert isinstance(stage.session.store, MemoryStore)
-    return stage.session.store
 
 
 def reason(stage: Stage) -> Any:

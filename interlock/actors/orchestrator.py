@@ -163,13 +163,10 @@ class Orchestrator(Actor):
         for reset in self.desk.book.store.resets():
             self.ctx.audit("OPERATOR_RESET", reset.reason, msgspec.to_builtins(reset), "WARN")
         self.ctx.audit("C2_DRYRUN_START", "session begins", {"run_id": facts.run_id, "strategy_id": facts.strategy_id})
-        if (
-            self._may_ask
-            and self.desk.book.restored
-            and self.record.state in (SessionState.INIT, SessionState.STOPPING)
-        ):
+        state, restored = self.record.state, self.desk.book.restored
+        if self._may_ask and restored and state in (SessionState.INIT, SessionState.STOPPING):
             self.recovery.begin()  # told to stop before it began, it still settles what an earlier session left
-        elif self.record.state is not SessionState.INIT:
+        elif state is not SessionState.INIT:
             return
         elif self._may_ask:
             await self.watch.ask("startup")

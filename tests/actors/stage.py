@@ -31,6 +31,7 @@ from interlock.mocks.broker import StartMarket
 from interlock.mocks.exchange import Exchange
 from interlock.runtime.actor import Actor, Context, refuse
 from interlock.runtime.mailbox import Lane, ReplyTo
+from interlock.runtime.memory_store import MemoryStore
 from interlock.sessions import LiveRequest, RestartedSession, SessionResult, SteppedSession
 from tests.session_builders import BTC, ETH, STEPS, Kept, a_config, a_recorder, a_session, intent_fields
 
@@ -46,6 +47,7 @@ __all__ = [
     "raises",
     "says",
     "stays_silent",
+    "store_of",
 ]
 
 React = Callable[[Exchange, Any, int], BrokerMessage | None]
@@ -316,6 +318,12 @@ class Stage:
         """Run to the end and return how it ended."""
         self.until(lambda: self.session.over)
         return self.session.finish()
+
+
+def store_of(stage: Stage) -> MemoryStore:
+    """Return the store of a stage."""
+    assert isinstance(stage.session.store, MemoryStore)
+    return stage.session.store
 
 
 def an_intent(decision_id: str, **wanted: str) -> SubmitIntent:
