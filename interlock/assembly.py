@@ -88,7 +88,7 @@ class Past(NamedTuple):
         """Read the past from a store; one that turns out to be damaged is put aside for one that says so."""
         if not store.length():
             return cls(store, used=False, book=None, live=(), lately=())
-        desk, limits = parts.desk(), parts.limits()
+        desk, limits = parts.desk(), parts.limits
         window_ns = to_ns(max(limits.messages_window_s, limits.repeats_window_s))
         try:
             # From the newest order on and not from the latest time: the clock may have gone back since.
@@ -105,7 +105,7 @@ class Past(NamedTuple):
 
     def exposure(self, parts: Parts, now_ns: int) -> Exposure:
         """Return an exposure to begin with: what was left, or, in a new account, what the config says."""
-        limits = parts.limits()
+        limits = parts.limits
         if self.book is not None:
             exposure = Exposure.restored(limits, self.book, self.live)
         else:
@@ -134,7 +134,7 @@ def wire(
     broker: Callable[[Context], Actor] | None = None,
 ) -> Parties:
     """Make the actors. ``broker`` replaces the mock broker; it is asked whether it is one."""
-    sizes = parts.sizes()
+    sizes = parts.sizes
     there: Actor = system.add("broker", broker or _mock_broker(parts, past), sizes["broker"])
     rails = system.add("rails", lambda ctx: _rails(ctx, parts, past), sizes["rails"])
     matched = 0 if past.book is None else past.book.last.matched
@@ -148,17 +148,17 @@ def wire(
     orchestrator = system.add(
         "orchestrator", lambda ctx: _orchestrator(ctx, parts, facts, recorder, past), sizes["orchestrator"]
     )
-    strategy = system.add("strategy", lambda ctx: Strategy(ctx, parts.strategy()), sizes["strategy"])
+    strategy = system.add("strategy", lambda ctx: Strategy(ctx, parts.strategy), sizes["strategy"])
     return Parties(there, rails, reconciler, orchestrator, strategy)
 
 
 def wire_alerts(system: System, parts: Parts, sinks: tuple[AlertSink, ...]) -> Alerts:
     """Make the alert actor, to which the others only tell things: it stands aside."""
-    return system.add("alerts", lambda ctx: Alerts(ctx, parts.alerts(), sinks), parts.sizes()["alerts"], aside=True)
+    return system.add("alerts", lambda ctx: Alerts(ctx, parts.alerts(), sinks), parts.sizes["alerts"], aside=True)
 
 
 def _rails(ctx: Context, parts: Parts, past: Past) -> SafetyRails:
-    return SafetyRails(ctx, "orchestrator", parts.limits(), past.exposure(parts, ctx.now_ns()))
+    return SafetyRails(ctx, "orchestrator", parts.limits, past.exposure(parts, ctx.now_ns()))
 
 
 def _orchestrator(ctx: Context, parts: Parts, facts: PreflightFacts, recorder: RunRecorder, past: Past) -> Orchestrator:

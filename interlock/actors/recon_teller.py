@@ -63,8 +63,11 @@ class ReconTeller:
         )
         resolved = {repair.finding: repair.action for repair in report.repairs}
         diffs = diffs_of((*report.findings, *resolved), report.reconcile_id, now_ns, resolved)
-        self._tell(self._summary(report.reconcile_id, diffs, now_ns), report.reason, report.result)
-        return self._escalate(self._summary(report.reconcile_id, diffs[: len(report.findings)], now_ns))
+        summary = self._summary(report.reconcile_id, diffs, now_ns)
+        self._tell(summary, report.reason, report.result)
+        if resolved:  # what was repaired is told, and calls for nothing more
+            summary = self._summary(report.reconcile_id, diffs[: len(report.findings)], now_ns)
+        return self._escalate(summary)
 
     def observed(self, transaction_id: str, finding: Finding) -> None:
         """Write one finding of observe mode, under the transaction before which it was made."""

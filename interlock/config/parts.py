@@ -7,6 +7,7 @@ says: its symbols, its first positions, its orders; cash is not tracked, since a
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -98,8 +99,9 @@ class Parts:
             for item in (book.orders if book is not None else ())
         )
 
+    @cached_property
     def limits(self) -> RailLimits:
-        """Return the caps; a recording is capped by its own largest orders."""
+        """The caps; a recording is capped by its own largest orders."""
         if self.recording is None:
             rails = self.config.rails
             symbols = {
@@ -160,7 +162,7 @@ class Parts:
         return ReconcilerSettings(
             section.session_id,
             section.strategy_id,
-            self.limits(),
+            self.limits,
             grace_s=config.grace_s,
             repair_wait_s=config.repair_wait_s,
             observe=self.observe,
@@ -179,7 +181,7 @@ class Parts:
             strategy_id=self.config.session.strategy_id,
             venue=self.config.broker.venue,
             account=self.config.broker.sub_ledger,
-            limits=self.limits(),
+            limits=self.limits,
             in_flight_max=self.config.rails.in_flight_max,
             shadow=self.shadow,
         )
@@ -240,8 +242,9 @@ class Parts:
             lot=broker.lot,
         )
 
+    @cached_property
     def strategy(self) -> StrategySettings:
-        """Return the workload."""
+        """The workload."""
         config, day = self.config.strategy, self.config.strategy.day
         # Without work of its own the strategy is not what ends the session: its host or its duration is.
         works = bool(config.script or day is not None or self.recording is not None)
@@ -267,12 +270,13 @@ class Parts:
             config.backlog_max,
         )
 
+    @cached_property
     def sizes(self) -> dict[str, MailboxSizes]:
-        """Return the mailbox sizes of every actor; what credit admits always has room."""
-        config, workload = self.config, self.strategy()
+        """The mailbox sizes of every actor; what credit admits always has room."""
+        config, workload = self.config, self.strategy
         data, control = config.sinks.mailbox_data, config.sinks.mailbox_control
         in_flight = config.rails.in_flight_max
-        jobs = 2 * (self.limits().max_live_orders + in_flight) + _SPARE
+        jobs = 2 * (self.limits.max_live_orders + in_flight) + _SPARE
         intents = len(workload.script) + (0 if workload.day is None else workload.day.orders)
         return {
             "orchestrator": MailboxSizes(control, in_flight + jobs + _SPARE, data, jobs),

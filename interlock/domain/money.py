@@ -56,6 +56,8 @@ _ALLOWED: Final = (
 )
 _PLAIN: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
 _TOO_LONG: Final = 10**DIGITS_MAX
+_SHORT_FRACTION: Final = 6
+"""Digits after the point up to which a decimal writes itself without an exponent, however small it is."""
 
 
 def parse_decimal(text: str, where: str) -> Decimal:
@@ -124,6 +126,11 @@ def _read_int(number: int) -> Decimal:
 
 
 def _read_decimal(number: Decimal) -> Decimal:
+    sign, digits, exponent = number.as_tuple()
+    # What nearly every number is, told without writing it out: its text has no exponent, and it is no negative zero.
+    short = type(exponent) is int and -_SHORT_FRACTION <= exponent <= 0 and len(digits) <= DIGITS_MAX
+    if short and (number or not sign):
+        return number
     if not number.is_finite():
         raise ValueError("not a finite number")
     # Asked before it is written out: 1E+999999 would be a megabyte of zeros.

@@ -32,6 +32,8 @@ _WIDE: Final = Context(prec=100)
 """Room for any drift: dust against a whole position is more digits of percent than the usual context holds."""
 
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
+_NO_SEVERITY: Final = {str(severity): 0 for severity in reversed(Severity)}
+_NO_TYPE: Final = {str(kind): 0 for kind in DiffType}
 
 
 class ReconDiff(msgspec.Struct, frozen=True, tag_field="schema", tag="ReconDiff/1"):
@@ -122,8 +124,7 @@ def summarize(
 ) -> ReconSummary:
     """Return the summary of one reconcile; the top are the worst, then the earliest, then by id."""
     all_diffs = tuple(diffs)
-    by_severity = {str(severity): 0 for severity in reversed(Severity)}
-    by_type = {str(kind): 0 for kind in DiffType}
+    by_severity, by_type = dict(_NO_SEVERITY), dict(_NO_TYPE)
     for diff in all_diffs:
         by_severity[diff.severity] += 1
         by_type[diff.diff_type] += 1

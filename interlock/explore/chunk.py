@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -24,8 +24,6 @@ from interlock.explore.run import RunOutcome, run_once
 from interlock.runtime.schedule import Schedule, SeededSchedule, Tape
 
 __all__ = ["Chunk", "Found", "Tally", "plan_of", "run_chunk", "schedule_of"]
-
-_RUNS_BETWEEN_COLLECTIONS: Final = 8
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -105,7 +103,7 @@ def run_chunk(chunk: Chunk) -> Tally:
     steps = simulated_ns = crashes = 0
     outcomes: dict[str, int] = {}
     coverage, found, digest = Coverage(), [], hashlib.sha256()
-    with _few_collections() as ran:
+    with _no_collections():
         for seed in range(chunk.first, chunk.first + chunk.count):
             log = hashlib.sha256() if chunk.logged else None
             plan = plan_of(chunk, seed)
@@ -120,7 +118,7 @@ def run_chunk(chunk: Chunk) -> Tally:
             digest.update(_line(chunk, seed, outcome))
             if log is not None:
                 digest.update(log.digest())
-            next(ran)
+            gc.collect(0)  # all that is new; what was there before the chunk is not looked through
     ends = dict(sorted(outcomes.items()))
     hits = dict(sorted(coverage.hits.items()))
     return Tally(chunk.count, steps, simulated_ns, crashes, ends, hits, tuple(found), digest.hexdigest())
@@ -132,20 +130,12 @@ def _line(chunk: Chunk, seed: int, outcome: RunOutcome) -> bytes:
 
 
 @contextmanager
-def _few_collections() -> Iterator[Iterator[None]]:
-    """Let garbage wait: a session is one large cycle that dies at once. What is yielded is moved on after each run."""
+def _no_collections() -> Iterator[None]:
+    """Let garbage wait for the end of a run: a session is one large cycle that dies at once."""
     used = gc.isenabled()
     gc.disable()
     try:
-        yield _collections()
+        yield
     finally:
         if used:
             gc.enable()
-
-
-def _collections() -> Iterator[None]:
-    while True:
-        for _ in range(_RUNS_BETWEEN_COLLECTIONS - 1):
-            yield
-        gc.collect(0)  # all that is new; what was there before the chunk is not looked through
-        yield

@@ -64,8 +64,9 @@ _MUTE: Final[dict[type, tuple[str, ...]]] = {
     Credit: ("peak",),
     Task: ("token",),
     Cell: ("ready", "urgent", "waiting_senders"),
+    Exchange: ("_lines",),
 }
-"""Fields that count what is past, or that the driver tells in a better order."""
+"""Fields that count what is past, spare making something again, or are told in a better order by the driver."""
 
 _HEAPS: Final[dict[type, tuple[str, ...]]] = {
     AttemptBudget: ("_by_order",),
@@ -158,6 +159,11 @@ class _Walk:
     def state(self, item: SteppedSystem | Watcher) -> None:
         """Look into what something says that it goes on from."""
         self.all(item.state())
+
+    def lane(self, item: LaneQueue) -> None:
+        """Look into a lane: one in which nothing waits is like one that never carried anything."""
+        if item.depth:
+            self.fields(item)
 
     def timers(self, item: Timers) -> None:
         """Look into what is due when; what is due at one time is a set."""
@@ -263,6 +269,7 @@ _WAYS: Final[tuple[tuple[type | tuple[type, ...], Callable[[_Walk, Any], None]],
     (BuiltinFunctionType, lambda walk, item: walk.all((item.__qualname__, item.__self__))),
     (CellType, lambda walk, item: walk.all(_content(item))),
     ((SteppedSystem, Watcher), _Walk.state),
+    (LaneQueue, _Walk.lane),
     (Timers, _Walk.timers),
     (Asks, _Walk.answers),
     (_Ask, _Walk.ask),

@@ -56,6 +56,7 @@ class Swarm:
             name: tuple(FaultRule.model_validate(rule) for rule in ROWS[name].rules)
             for name in (kinds if faults else ())
         }
+        self._known: dict[tuple[str, int], tuple[FaultRule, ...]] = {}
 
     def plan(self, seed: int) -> RunPlan:
         """Return the plan of a seed; the same in every process."""
@@ -64,11 +65,7 @@ class Swarm:
         chosen: dict[str, int] = {}
         for _ in range(draw.below(_KINDS_MAX + 1, "kinds") if names else 0):
             chosen[names[draw.below(len(names), "kind")]] = _WEIGHTS[draw.below(len(_WEIGHTS), "weight")]
-        rules = [
-            rule.model_copy(update={"permille": weight if rule.permille else 0})
-            for name, weight in chosen.items()
-            for rule in self._rows[name]
-        ]
+        rules = [rule for name, weight in chosen.items() for rule in self._weighed(name, weight)]
         after_s, until_s = self._window
         plan = FaultPlan.model_construct(rules=(*self._own, *rules), after_s=after_s, until_s=until_s)
         config = self._base.model_copy(update={"broker": self._base.broker.model_copy(update={"faults": plan})})
@@ -77,6 +74,15 @@ class Swarm:
         # A session that is stopped while the broker still lies may believe the last lie: there the host lets it end.
         stop = _STOP_PERMILLE[draw.below(len(_STOP_PERMILLE), "stop")] if usual else 0
         return RunPlan(config, usual and not stop, crash, stop_permille=stop)
+
+    def _weighed(self, name: str, weight: int) -> tuple[FaultRule, ...]:
+        """Return the rules of a row with a weight, which each chunk of seeds asks for again and again."""
+        rules = self._known.get((name, weight))
+        if rules is None:
+            rules = self._known[name, weight] = tuple(
+                rule.model_copy(update={"permille": weight if rule.permille else 0}) for rule in self._rows[name]
+            )
+        return rules
 
 
 def _until_s(base: SessionConfig) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 
@@ -34,6 +34,8 @@ class Log(Protocol):
 
 class QuietRecorder(RunRecorder):
     """Keeps counters, which several sessions of one run may share, and the last words; writes nowhere."""
+
+    wants_metrics: ClassVar[bool] = False
 
     def __init__(
         self, run_id: str, strategy_id: str, counters: dict[str, int], said: deque[tuple[object, ...]]
@@ -74,9 +76,6 @@ class QuietRecorder(RunRecorder):
 
     def state(self, now_ns: int, view: Mapping[str, object]) -> None:
         """Write no snapshot."""
-
-    def metrics(self, figures: Mapping[str, object]) -> None:
-        """Write no metrics."""
 
     def probe(self) -> str:
         """Return "": nothing can be wrong with sinks that are not there."""

@@ -115,14 +115,15 @@ class Run:
     def _with_disturbances(self) -> bool:
         if not self.watch():
             return False
-        if self.session.over:
+        session, plan, chance = self.session, self.plan, self.schedule.chance
+        if session.over:
             return True
-        plan, schedule = self.plan, self.schedule
-        if plan.stop_permille and schedule.chance(plan.stop_permille, STOP_LABEL):
-            self.session.stop("the host wants to")
-        if plan.crash_permille and self.crashes < plan.crashes_max:
-            self.crash_now = schedule.chance(plan.crash_permille, CRASH_LABEL)
-        return not self.crash_now and (self._until_ns is None or self.session.system.clock.now_ns() < self._until_ns)
+        if plan.stop_permille and chance(plan.stop_permille, STOP_LABEL):
+            session.stop("the host wants to")
+        if plan.crash_permille and self.crashes < plan.crashes_max and chance(plan.crash_permille, CRASH_LABEL):
+            self.crash_now = True
+            return False
+        return self._until_ns is None or session.system.clock.now_ns() < self._until_ns
 
     def _restart(self) -> None:
         self.crash_now = False

@@ -37,12 +37,12 @@ class Watcher:
         self.broken: Broken | None = None
         self._session = session
         self._outcomes = session.strategy.outcomes
-        self._store = store
+        self._store, self._length = store, store.length
         self._exchange = broker.exchange
         self._requests = broker.requests
         self._taken = broker.exchange.accepted
         self._counters = counters
-        self._caps = Caps(session.parts.limits(), session.parts.opening()[1])
+        self._caps = Caps(session.parts.limits, session.parts.opening()[1])
         self._records = 0
         self._requested = 0
         self._accepted = 0
@@ -59,7 +59,7 @@ class Watcher:
         """Look at what has changed; return whether all still holds."""
         if self._counters.get(_PLACED, 0) != self._placed:
             self._look_at_placed()
-        if self._store.length() != self._records:
+        if self._length() != self._records:
             self._look_at_records()
         if len(self._requests) != self._requested:
             self._look_at_requests()

@@ -101,6 +101,7 @@ class Exchange:
         self._fee_bps = opening.fee_bps
         self._fee_currency = opening.fee_currency
         self._resting: dict[str, dict[str, MockOrder]] = {}
+        self._lines: dict[str, PositionLine] = {}
 
     # -- orders ---------------------------------------------------------------------------------------------
 
@@ -274,9 +275,14 @@ class Exchange:
             cursor=self.cursor,
             open_orders=tuple(order.told() for order in resting),
             fills=self.fills_between(fills_after, self.cursor),
-            positions=tuple(
-                PositionLine(symbol=symbol, quantity=self.positions[symbol]) for symbol in sorted(self.positions)
-            ),
+            positions=tuple(self._line(symbol) for symbol in sorted(self.positions)),
             cash=self.cash,
             limits=self.limits,
         )
+
+    def _line(self, symbol: str) -> PositionLine:
+        """Return a position as it is told; the line is made anew only where it has changed."""
+        line, quantity = self._lines.get(symbol), self.positions[symbol]
+        if line is None or line.quantity is not quantity:
+            line = self._lines[symbol] = PositionLine(symbol=symbol, quantity=quantity)
+        return line

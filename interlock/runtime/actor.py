@@ -158,7 +158,7 @@ class Context(ABC):
         """Answer a request. Never waits; an answer that comes after its asker gave up is dropped and counted."""
 
     @abstractmethod
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> Awaitable[None]:
         """Let session time pass."""
 
     @abstractmethod

@@ -9,12 +9,12 @@ The logic sits in the synchronous half (``offer``, ``take``); the real-time driv
 
 from __future__ import annotations
 
-from collections import deque
 from enum import IntEnum
 from typing import TypeVar
 
 import anyio
 import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from interlock.domain.errors import Broken
 
@@ -85,12 +85,12 @@ class LaneQueue:
     """One bounded first-in-first-out lane."""
 
     __slots__ = (
+        "_inlet",
+        "_outlet",
         "accepted",
         "capacity",
         "depth",
-        "inlet",
         "line",
-        "outlet",
         "peak",
         "wait_ns_max",
         "wait_ns_sum",
@@ -99,14 +99,16 @@ class LaneQueue:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.inlet, self.outlet = anyio.create_memory_object_stream[Envelope](capacity)
+        # Most lanes of a short session never carry anything, so the stream is made for the first message.
+        self._inlet: MemoryObjectSendStream[Envelope] | None = None
+        self._outlet: MemoryObjectReceiveStream[Envelope] | None = None
         self.depth = 0
         self.peak = 0
         self.accepted = 0
         self.waits = 0
         self.wait_ns_sum = 0
         self.wait_ns_max = 0
-        self.line: deque[tuple[anyio.Event, Envelope]] = deque()
+        self.line: list[tuple[anyio.Event, Envelope]] = []
         """Senders of the real-time driver that wait for room, the oldest first, with what they bring."""
 
     def offer(self, envelope: Envelope) -> bool:
@@ -115,17 +117,31 @@ class LaneQueue:
         if depth >= self.capacity:
             self.waits += 1
             return False
-        self.inlet.send_nowait(envelope)
+        (self._inlet or self._open()).send_nowait(envelope)
         self.accepted += 1
         self.depth = depth = depth + 1
         self.peak = max(self.peak, depth)
         return True
 
+    def _open(self) -> MemoryObjectSendStream[Envelope]:
+        self._inlet, self._outlet = anyio.create_memory_object_stream(self.capacity)
+        return self._inlet
+
     def take(self) -> Envelope:
         """Take the oldest one out; the caller has looked at ``depth`` before."""
-        envelope = self.outlet.receive_nowait()
         self.depth -= 1
-        return envelope
+        return self.receive()
+
+    def receive(self) -> Envelope:
+        """Receive the oldest one, which still counts until it is ``taken``.
+
+        Raises:
+            Broken: nothing was ever put in.
+        """
+        if self._outlet is None:
+            message = "a lane that was never used holds nothing"
+            raise Broken(message)
+        return self._outlet.receive_nowait()
 
     async def wait_for_room(self, envelope: Envelope) -> None:
         """Stand in line until the envelope is in. Whoever is cancelled before has brought nothing, and after it all."""
@@ -144,8 +160,8 @@ class LaneQueue:
         self.depth -= 1
         if not self.line:
             return False
-        made_room, envelope = self.line.popleft()
-        self.inlet.send_nowait(envelope)
+        made_room, envelope = self.line.pop(0)
+        (self._inlet or self._open()).send_nowait(envelope)
         self.accepted += 1
         made_room.set()
         return True
@@ -162,8 +178,9 @@ class LaneQueue:
 
     def close(self) -> None:
         """Release both ends of the stream."""
-        self.inlet.close()
-        self.outlet.close()
+        if self._inlet is not None and self._outlet is not None:
+            self._inlet.close()
+            self._outlet.close()
 
 
 class Mailbox:

@@ -206,7 +206,7 @@ class RealTimeSystem:
 
     def _take(self, queue: LaneQueue) -> Envelope:
         """Take the oldest envelope out; the next one that waits in line goes in."""
-        envelope = queue.outlet.receive_nowait()
+        envelope = queue.receive()
         queue.note_wait(self.clock.now_ns() - envelope.sent_ns)
         if queue.taken():
             self._enter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 import structlog
@@ -87,6 +87,9 @@ def _nothing() -> None:
 
 class RunRecorder:
     """Writes the artifacts of one run. ``wall`` turns session time into the time that records carry."""
+
+    wants_metrics: ClassVar[bool] = True
+    """Whether it does anything with metrics, so that they are worth making."""
 
     def __init__(
         self,

@@ -118,13 +118,13 @@ class SeededSchedule(Schedule):
 
     def __init__(self, seed: int, order: OrderPolicy = "fifo") -> None:
         super().__init__(order)
-        self._streams = SeededStreams(seed)
+        self._below = SeededStreams(seed).below
 
     def _choose(self, n: int, label: str) -> int:
-        return self._streams.below(n, label)
+        return self._below(n, label)
 
     def _strike(self, permille: int, label: str) -> int:
-        return 1 if self._streams.below(_PERMILLE, label) < permille else 0
+        return 1 if self._below(_PERMILLE, label) < permille else 0
 
 
 class TapeSchedule(Schedule):

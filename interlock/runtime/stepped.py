@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
 from interlock.domain.instants import to_ns
@@ -25,11 +25,14 @@ from interlock.runtime.stepped_context import SteppedContext
 from interlock.runtime.stepping import Stepping
 from interlock.runtime.timers import Timers
 from interlock.runtime.tracing import Tracer, Way
-from interlock.runtime.work import AwaitReply, Cell, Deadline, Op, SendWait, SleepUntil, Task, Work, waiting_ring
+from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task, Work, waiting_ring
 
 __all__ = ["RunReport", "SteppedSystem"]
 
 A = TypeVar("A", bound=Actor)
+
+_WAITS: Final = frozenset({SleepUntil, AwaitReply, SendWait})
+"""All that a coroutine may wait on."""
 
 
 class SteppedSystem(Stepping):
@@ -75,9 +78,8 @@ class SteppedSystem(Stepping):
             message = f"two actors are named {name}"
             raise Broken(message)
         room = sizes or MailboxSizes()
-        cell = Cell(name, Mailbox(name, room), room.jobs)
-        cell.ready, cell.urgent = self._aside if aside else self._ready, self._urgent
-        self._cells[name] = cell
+        ready = self._aside if aside else self._ready
+        cell = self._cells[name] = Cell(name, Mailbox(name, room), room.jobs, ready, self._urgent)
         actor = build(SteppedContext(self, cell))
         cell.actor = actor
         return actor
@@ -176,7 +178,11 @@ class SteppedSystem(Stepping):
             del ready[index]
         else:
             item = ready.popleft() if ready else self._aside.popleft()
-        self._run(item)
+        self.steps += 1
+        if type(item) is Task:
+            self._resume(item)
+        elif type(item) is Cell:
+            self._serve(item)
         return None
 
     def halt(self) -> None:
@@ -263,8 +269,8 @@ class SteppedSystem(Stepping):
 
     # -- waiting --------------------------------------------------------------------------------------------
 
-    def _park(self, task: Task, op: object) -> None:
-        if not isinstance(op, Op):
+    def _park(self, task: Task, op: Any) -> None:
+        if type(op) not in _WAITS:
             task.coro.close()
             self._finish(task)
             text = f"{task.cell.name} ({task.label}) awaited {op!r}, which is not an operation of its context"
@@ -273,10 +279,11 @@ class SteppedSystem(Stepping):
         task.op = op
         task.token += 1
         self._alive[task] = None
-        overdue = [deadline for deadline in task.deadlines if deadline.expired]
-        if overdue:
-            self._expire(task, overdue[0])
-        elif type(op) is SleepUntil:
+        for deadline in task.deadlines:
+            if deadline.expired:
+                self._expire(task, deadline)
+                return
+        if type(op) is SleepUntil:
             self._timers.add(op.due_ns, task, None)
         elif type(op) is AwaitReply:
             answer = self.asks.wait(op.ask_id, task)
@@ -334,7 +341,7 @@ class SteppedSystem(Stepping):
 
     def try_send(self, to: str, envelope: Envelope, lane: Lane) -> SendWait | None:
         """Deliver; where the lane is full, return what the sender has to wait on."""
-        cell = self._cell(to)
+        cell = self._cells.get(to) or self._cell(to)
         return None if self._offer(cell, lane, envelope) else SendWait(cell, lane, envelope)
 
     def answer(self, ticket: ReplyTo, answer: object) -> None:
@@ -378,6 +385,7 @@ class SteppedSystem(Stepping):
             return False
         if lane is Lane.CONTROL:
             cell.queue_if_urgent()
-        else:
-            cell.queue_if_waiting()
+        elif cell.busy is None and not cell.queued:
+            cell.queued = True
+            cell.ready.append(cell)
         return True

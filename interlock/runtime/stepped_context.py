@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -61,30 +62,28 @@ class SteppedContext(Context):
 
     async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
         """Send, then wait for the answer."""
-        kernel = self._kernel
+        kernel, name = self._kernel, self.name
         ask_id = kernel.asks.open()
+        deadline = None if timeout_s is None else Deadline(kernel, timeout_s)
         try:
-            if timeout_s is None:
-                return await self._exchange(to, message, ask_id)
-            with Deadline(kernel, timeout_s):
-                return await self._exchange(to, message, ask_id)
+            if deadline is not None:
+                deadline.begin()
+            full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), Lane.DATA)
+            if full is not None:
+                await full
+            return await AwaitReply(ask_id, to)
         finally:
             kernel.asks.close(ask_id)
-
-    async def _exchange(self, to: str, message: object, ask_id: int) -> object:
-        envelope = Envelope(message, ReplyTo(self.name, ask_id), self.name)
-        full = self._kernel.try_send(to, envelope, Lane.DATA)
-        if full is not None:
-            await full
-        return await AwaitReply(ask_id, to)
+            if deadline is not None:
+                deadline.end()
 
     def reply(self, ticket: ReplyTo, answer: object) -> None:
         """Answer a request."""
         self._kernel.answer(ticket, answer)
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the virtual clock."""
-        await SleepUntil(self._clock.now_ns() + to_ns(seconds))
+        return SleepUntil(self._clock.now_ns() + to_ns(seconds))
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the waits of the block."""

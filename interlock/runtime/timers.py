@@ -39,9 +39,9 @@ class Timers:
         clock.advance_to(now_ns)
         due: list[tuple[Task, Deadline | None]] = []
         while heap and heap[0][0] <= now_ns:
-            entry = heappop(heap)
-            if _live(entry):
-                due.append((entry[2], entry[4]))
+            _, _, task, token, deadline = heappop(heap)
+            if task.token == token if deadline is None else deadline.open:
+                due.append((task, deadline))
         return due
 
     def live(self) -> list[tuple[int, Task, Deadline | None]]:

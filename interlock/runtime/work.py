@@ -129,15 +129,23 @@ class Deadline:
         self.open = True
         self.expired = False
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """Bound the waits of the task that runs now, from here on."""
         self.task = self.system.arm(self)
+
+    def end(self) -> None:
+        """Bound them no more."""
+        self.open = False
+        if self.task is not None:
+            self.task.deadlines.remove(self)
+
+    def __enter__(self) -> None:
+        self.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.open = False
-        if self.task is not None:
-            self.task.deadlines.remove(self)
+        self.end()
 
 
 class Cell:
@@ -158,7 +166,9 @@ class Cell:
         "waiting_senders",
     )
 
-    def __init__(self, name: str, mailbox: Mailbox, job_limit: int) -> None:
+    def __init__(
+        self, name: str, mailbox: Mailbox, job_limit: int, ready: deque[Cell | Task], urgent: deque[Cell | Task]
+    ) -> None:
         self.name = name
         self.mailbox = mailbox
         self.actor: Actor | None = None
@@ -166,9 +176,9 @@ class Cell:
         self.control_busy: Task | None = None
         self.queued = False
         self.control_queued = False
-        self.ready: deque[Cell | Task] = deque()
-        """Where its work waits to be served; the driver hands it the line it stands in."""
-        self.urgent: deque[Cell | Task] = deque()
+        self.ready = ready
+        """The driver's line in which its work waits to be served."""
+        self.urgent = urgent
         """The same for its control lane."""
         self.jobs = 0
         self.job_limit = job_limit

@@ -101,10 +101,11 @@ class Session(ABC):
         live: LiveRequest | None = None,
         store: Store | None = None,
         shadow: bool = False,
+        parts: Parts | None = None,
     ) -> None:
         self.config = config
         self.recorder = recorder
-        self.parts = Parts(config, recording, shadow=shadow)
+        self.parts = parts or Parts(config, recording, shadow=shadow)
         self.past = Past.of(store or store_for(config.broker.faults, config.store.ttl_s), self.parts)
         self.store = self.past.store
         self._live = live or LiveRequest()
@@ -158,7 +159,8 @@ class Session(ABC):
         self.orchestrator.desk.dismiss()
         self.recorder.flush()
         result = self.result()
-        self.recorder.metrics(self._figures(result))
+        if self.recorder.wants_metrics:
+            self.recorder.metrics(self._figures(result))
         self.recorder.flush()
         # A sink that broke in these last lines makes the run a failed one as well.
         return self.result()

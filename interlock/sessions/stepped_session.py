@@ -127,7 +127,8 @@ class RestartedSession(SteppedSession):
         config: SessionConfig | None = None,
         store: Store | None = None,
     ) -> None:
-        Session.__init__(self, config or crashed.config, recorder, store=store or crashed.store)
+        parts = crashed.parts if config is None else None
+        Session.__init__(self, config or crashed.config, recorder, store=store or crashed.store, parts=parts)
         self.schedule, self.system = crashed.schedule, crashed.system
         self.system.recorder, self.system.on_crash = recorder, self._crashed
         joined = _Rejoined(self.system, crashed.broker)

@@ -67,7 +67,7 @@ def a_recording() -> Recording:
 
 
 def test_the_caps_are_the_instruments_own() -> None:
-    caps = parts(rails={"max_live_orders": 9}).limits()
+    caps = parts(rails={"max_live_orders": 9}).limits
     assert caps.max_live_orders == 9
     assert sorted(caps.symbols) == ["BTC/EUR", "ETH/EUR"]
     btc, eth = caps.symbols["BTC/EUR"], caps.symbols["ETH/EUR"]
@@ -121,13 +121,13 @@ def test_the_market_has_a_path_for_every_instrument() -> None:
 def test_the_workload_is_the_script_and_then_the_day() -> None:
     script = [{"at_s": "0.5", "submit": INTENT}, {"at_s": 2, "cancel": "d1"}]
     day = {"orders": 5, "every_s": 1, "lot": "0.1", "lots_max": 3}
-    strategy = parts(strategy={"script": script, "day": day}).strategy()
+    strategy = parts(strategy={"script": script, "day": day}).strategy
     assert [(step.at_ns, step.cancel_decision) for step in strategy.script] == [(500_000_000, None), (2 * 10**9, "d1")]
     assert strategy.script[0].intent is not None
     assert strategy.script[0].intent.decision_id == "d1"
     assert strategy.day is not None
     assert (strategy.day.symbols, strategy.day.orders, strategy.day.lots_max) == (("BTC/EUR", "ETH/EUR"), 5, 3)
-    assert parts().strategy().day is None
+    assert parts().strategy.day is None
 
 
 def test_the_other_parts_get_their_settings_unchanged() -> None:
@@ -144,7 +144,7 @@ def test_the_other_parts_get_their_settings_unchanged() -> None:
     assert (made.reconciler().grace_s, made.reconciler().observe) == (4.0, True)
     desk = made.desk()
     assert (desk.venue, desk.account, desk.strategy_id, desk.in_flight_max) == ("v", "l", "strat_demo", 20)
-    assert desk.limits == made.limits()
+    assert desk.limits == made.limits
     session = made.session(made.facts(broker_is_mock=True, live_enabled_by=(), live_override=False))
     assert (session.session_id, session.reconcile_every_s, session.observe) == ("s", 60.0, True)
     assert session.health.reconcile_deadline_s == 600.0
@@ -179,7 +179,7 @@ def test_retry_settings_that_are_not_sane_are_a_fact_for_preflight(retry: dict[s
 
 
 def test_every_actor_has_room_for_what_credit_admits() -> None:
-    sizes = parts(sinks={"mailbox_data": 7, "mailbox_control": 3}, rails={"in_flight_max": 20}).sizes()
+    sizes = parts(sinks={"mailbox_data": 7, "mailbox_control": 3}, rails={"in_flight_max": 20}).sizes
     assert sorted(sizes) == ["alerts", "broker", "orchestrator", "rails", "reconciler", "strategy"]
     assert all((size.data, size.control) == (7, 3) for size in sizes.values())
     assert sizes["orchestrator"].reply > sizes["orchestrator"].jobs > 20
@@ -204,7 +204,7 @@ def test_a_recording_brings_its_own_positions_and_tells_no_cash() -> None:
 
 
 def test_a_recording_is_capped_by_its_own_largest_orders() -> None:
-    caps = parts(a_recording()).limits()
+    caps = parts(a_recording()).limits
     assert caps.max_live_orders == 2
     assert sorted(caps.symbols) == ["APT", "SUI"]
     for cap in caps.symbols.values():
@@ -213,7 +213,7 @@ def test_a_recording_is_capped_by_its_own_largest_orders() -> None:
 
 def test_a_recording_is_the_workload_and_the_market() -> None:
     made = parts(a_recording(), strategy={"day": {"orders": 5, "every_s": 1, "lot": "0.1", "lots_max": 3}})
-    strategy = made.strategy()
+    strategy = made.strategy
     assert strategy.day is None
     sent = [step.intent for step in strategy.script]
     assert [(one.decision_id, one.quantity, one.limit_price) for one in sent if one is not None] == [

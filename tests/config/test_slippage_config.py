@@ -58,7 +58,7 @@ def a_preset(**wanted: str) -> dict[str, str]:
 
 @pytest.mark.spec("SLP-1")
 def test_the_sessions_that_nobody_names_are_the_usual_four() -> None:
-    presets = Parts(a_config({"presets": [a_preset()]})).limits().slippage
+    presets = Parts(a_config({"presets": [a_preset()]})).limits.slippage
     assert presets is not None
     named = {hour: presets.session_of(hour * HOUR_NS) for hour in (0, 6, 7, 12, 13, 20, 21, 23)}
     assert list(named.values()) == ["asia", "asia", "eu", "eu", "us", "us", "overnight", "overnight"]
@@ -100,17 +100,17 @@ def test_presets_can_be_set_in_the_environment(tmp_path: Path, monkeypatch: pyte
 
 def test_without_the_section_there_are_no_presets() -> None:
     assert a_config().slippage is None
-    assert Parts(a_config()).limits().slippage is None
+    assert Parts(a_config()).limits.slippage is None
 
 
 @pytest.mark.spec("REC-4", "SLP-1")
 def test_pip_size_and_lot_step_reach_the_rails_and_the_reconciler() -> None:
     made = Parts(a_config(instruments=[an_instrument(lot_step="0.5", currency="USD"), an_instrument(GBP)]))
-    caps = made.limits().symbols
+    caps = made.limits.symbols
     assert (caps[EUR].lot_step, caps[EUR].pip_size) == (Decimal("0.5"), Decimal("0.0001"))
     assert (caps[GBP].lot_step, caps[GBP].pip_size) == (None, Decimal("0.0001"))
     assert made.reconciler().tolerances.pip_sizes == {EUR: Decimal("0.0001"), GBP: Decimal("0.0001")}
-    assert made.reconciler().limits == made.limits()
+    assert made.reconciler().limits == made.limits
 
 
 @pytest.mark.spec("BRK-1")
