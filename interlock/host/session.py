@@ -6,8 +6,7 @@ have been done: asking again under the same decision says what became of it, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import anyio
@@ -31,12 +30,13 @@ from interlock.domain.reconcile import ReconcileReport
 from interlock.domain.session_states import SessionState
 from interlock.host.feed import EventFeed, OrderUpdates
 from interlock.host.room import Room
-from interlock.runtime.mailbox import Envelope, Lane
+from interlock.runtime.mailbox import Lane
 from interlock.sessions import RealTimeSession, SessionResult
 
 __all__ = ["HostSession", "HostStatus"]
 
 _DESK: Final = "orchestrator"
+_UNBOUNDED: Final = nullcontext()
 _BEGINNING: Final = (SessionState.INIT, SessionState.PREFLIGHT_OK)
 
 Seen = PlaceOrder | Accepted | Rejected | Fill | Cancelled | Expired
@@ -256,20 +256,15 @@ class HostSession:
 
     async def _tell(self, message: object, lane: Lane) -> None:
         self._need_open()
-        await self._session.system.deliver(_DESK, Envelope(message, None), lane)
+        await self._session.system.deliver(_DESK, message, lane)
 
     def _need_open(self) -> None:
         if self._session.system.halted.is_set():
             text = "the session has ended"
             raise SessionOver(text)
 
-    @contextmanager
-    def _bounded(self, timeout_s: float | None) -> Iterator[None]:
-        if timeout_s is None:
-            yield
-        else:
-            with self._session.clock.deadline(timeout_s):
-                yield
+    def _bounded(self, timeout_s: float | None) -> AbstractContextManager[None]:
+        return _UNBOUNDED if timeout_s is None else self._session.clock.deadline(timeout_s)
 
     def _moved(self, state: SessionState) -> None:
         if state not in _BEGINNING:

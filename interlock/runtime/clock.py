@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol
@@ -18,7 +19,7 @@ import anyio
 from interlock.domain.errors import Broken, DeadlineExceeded
 from interlock.domain.instants import to_ns
 
-__all__ = ["Clock", "RealClock", "VirtualClock"]
+__all__ = ["Clock", "Deadline", "RealClock", "Timer", "Timers", "VirtualClock"]
 
 
 class Clock(Protocol):
@@ -72,16 +73,32 @@ class RealClock:
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the block; raises ``DeadlineExceeded`` when it takes longer than ``seconds``."""
-        return _Deadline(seconds)
+        return Deadline(seconds)
 
 
-class _Deadline(AbstractContextManager[None]):
+class Timer(Protocol):
+    """Something that is to be called at an instant."""
+
+    def cancel(self) -> None:
+        """Let it not be called any more."""
+
+
+class Timers(Protocol):
+    """What calls at an instant: an event loop, or what keeps many instants cheaper than one."""
+
+    def call_later(self, seconds: float, call: Callable[[], None], /) -> Timer:
+        """Have something called once, so many seconds from now."""
+        ...
+
+
+class Deadline(AbstractContextManager[None]):
     """Cancels the task at the deadline, and takes that back; a scope of anyio costs three times as much."""
 
-    __slots__ = ("_cancelling", "_late", "_seconds", "_task", "_timer")
+    __slots__ = ("_cancelling", "_late", "_seconds", "_task", "_timer", "_timers")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, timers: Timers | None = None) -> None:
         self._seconds = seconds
+        self._timers = timers
         self._late = False
 
     def __enter__(self) -> None:
@@ -90,8 +107,8 @@ class _Deadline(AbstractContextManager[None]):
             message = "a deadline outside any task"
             raise Broken(message)
         self._task, self._cancelling = task, task.cancelling()
-        loop = task.get_loop()
-        self._timer = loop.call_at(loop.time() + self._seconds, self._expire)
+        timers: Timers = self._timers or task.get_loop()
+        self._timer = timers.call_later(self._seconds, self._expire)
 
     def _expire(self) -> None:
         self._late = True

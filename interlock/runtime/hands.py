@@ -55,14 +55,18 @@ class Hands:
         self._ready.clear()
         self._urgent.clear()
 
-    def put(self, piece: Piece, *, urgent: bool = False) -> None:
-        """Make a piece of work ready; nobody takes it up once all is over."""
+    def put(self, piece: Piece, *, urgent: bool = False, outside: bool = False) -> None:
+        """Make a piece of work ready; nobody takes it up once all is over.
+
+        What comes from ``outside`` is taken up in the next turn of the loop. What comes from a piece is taken up by the
+        same hand, and where that one has to wait a turn later.
+        """
         if self._over:
             return
         (self._urgent if urgent else self._ready).append(piece)
         if self._group is None:
             return
-        if asyncio.current_task() not in self._hands:
+        if outside:
             self._call()
         else:
             self._look_soon()

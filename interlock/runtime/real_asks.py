@@ -6,13 +6,14 @@ deadline is an entry of the heap; where an answer came in time it is passed over
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from heapq import heappop, heappush
 
 from interlock.domain.errors import DeadlineExceeded, SessionOver
 from interlock.domain.instants import NS_PER_S, to_ns
 from interlock.runtime.bell import Bell
-from interlock.runtime.clock import RealClock
+from interlock.runtime.clock import RealClock, Timer
 from interlock.runtime.mailbox import ReplyTo
 
 __all__ = ["Asked", "RealAsks"]
@@ -65,6 +66,29 @@ class Asked:
         return self.answer
 
 
+class _Alarm:
+    """Something that is called at its deadline, unless it was cancelled before."""
+
+    __slots__ = ("_call", "_number", "_open")
+
+    asker = ""
+
+    def __init__(self, number: int, call: Callable[[], None], among: dict[int, Asked | _Alarm]) -> None:
+        self._number = number
+        self._call = call
+        self._open = among
+
+    def end(self, answer: object) -> bool:
+        """Call; nobody answers an alarm but the time."""
+        if answer is _LATE:
+            self._call()
+        return answer is _LATE
+
+    def cancel(self) -> None:
+        """Let it not be called any more."""
+        self._open.pop(self._number, None)
+
+
 class RealAsks:
     """Every open request by its number; ``keep_time`` is the task that ends those whose time has come."""
 
@@ -72,7 +96,7 @@ class RealAsks:
         self.late = 0
         """Answers that came after their asker had given up, or a second time."""
         self._clock = clock
-        self._open: dict[int, Asked] = {}
+        self._open: dict[int, Asked | _Alarm] = {}
         self._count = 0
         self._heap: list[tuple[int, int]] = []
         self._sooner = Bell()
@@ -88,10 +112,20 @@ class RealAsks:
         due_ns = 0 if timeout_s is None else self._clock.now_ns() + to_ns(timeout_s)
         asked = self._open[number] = Asked(number, asker, timeout_s, due_ns)
         if due_ns:
-            heappush(self._heap, (due_ns, number))
-            if self._heap[0][1] == number:
-                self._sooner.ring()
+            self._put(due_ns, number)
         return asked
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Have something called once, so many seconds from now."""
+        self._count = number = self._count + 1
+        alarm = self._open[number] = _Alarm(number, call, self._open)
+        self._put(self._clock.now_ns() + to_ns(seconds), number)
+        return alarm
+
+    def _put(self, due_ns: int, number: int) -> None:
+        heappush(self._heap, (due_ns, number))
+        if self._heap[0][1] == number:
+            self._sooner.ring()
 
     def close(self, asked: Asked) -> None:
         """Forget a request, answered or given up."""

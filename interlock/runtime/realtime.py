@@ -8,8 +8,8 @@ handled and every job sleeps.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -78,7 +78,7 @@ class RealTimeSystem:
         self._hands = Hands()
         # A job that stands in line when everything ends is never awaited: it is closed, not leaked.
         self._unstarted: dict[int, Job] = {}
-        self._host = RealContext(self, _HOST)
+        self._host = RealContext(self, _HOST, outside=True)
 
     def add(
         self,
@@ -132,15 +132,23 @@ class RealTimeSystem:
 
     def post(self, to: str, message: object, lane: Lane = Lane.DATA) -> bool:
         """Put a message in without waiting; False when the lane is full and it was not taken."""
-        return self._offer(self._cell(to), Envelope(message, None, sent_ns=self.clock.now_ns()), lane)
+        return self.offer(to, Envelope(message, None, sent_ns=self.clock.now_ns()), lane, outside=True) is None
 
-    async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
+    async def deliver(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
+        """Put a message in from outside the actors, waiting where the lane is full."""
+        await self._host.send(to, message, lane)
+
+    def ask(self, to: str, message: object, timeout_s: float | None = None) -> Awaitable[object]:
         """Send a request from outside the actors and wait for its answer; raises as ``Context.ask`` does.
 
         Raises:
             SessionOver: the run was over before there was an answer. What was asked for may have been done.
         """
-        return await self._host.ask(to, message, timeout_s)
+        return self._host.ask(to, message, timeout_s)
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Have the recorder do something right after what the loop is at; an error of it goes the way of a crash."""
+        asyncio.get_running_loop().call_soon(self._do, work)
 
     async def wait_idle(self) -> None:
         """Wait until no message waits or is being handled and every job sleeps."""
@@ -194,15 +202,15 @@ class RealTimeSystem:
             self._leave()
             self._line_up(cell)
 
-    def _line_up(self, cell: _Cell) -> None:
+    def _line_up(self, cell: _Cell, *, outside: bool = False) -> None:
         """Let what waits in a mailbox be served, one of its hands for control and one for the rest."""
         box = cell.mailbox
         if box.control.depth and not cell.control_taken:
             cell.control_taken = True
-            self._hands.put(partial(self._serve_control, cell), urgent=True)
+            self._hands.put(partial(self._serve_control, cell), urgent=True, outside=outside)
         if not cell.data_taken and (box.data.depth or box.reply.depth):
             cell.data_taken = True
-            self._hands.put(partial(self._serve, cell))
+            self._hands.put(partial(self._serve, cell), outside=outside)
 
     def _take(self, queue: LaneQueue) -> Envelope:
         """Take the oldest envelope out; the next one that waits in line goes in."""
@@ -221,6 +229,12 @@ class RealTimeSystem:
         finally:
             cell.jobs -= 1
             self._leave()
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the supervisor, as above: what cannot be written down trips
+            self._crashed("recorder", "lines", error)
 
     def _crashed(self, actor: str, work: str, error: Exception) -> None:
         if self.on_crash is None:
@@ -249,25 +263,15 @@ class RealTimeSystem:
         actor = self._cell(to).actor
         return None if actor is None else actor.direct(message)
 
-    async def deliver(self, to: str, envelope: Envelope, lane: Lane, timeout_s: float | None = None) -> None:
-        """Put an envelope in, waiting only when the lane is full.
-
-        Raises:
-            DeadlineExceeded: it has been full for ``timeout_s``.
-        """
+    def offer(self, to: str, envelope: Envelope, lane: Lane, *, outside: bool = False) -> LaneQueue | None:
+        """Put an envelope in and wake who serves it; where the lane is full, return it: there the sender waits."""
         cell = self._cell(to)
-        if not self._offer(cell, envelope, lane):
-            bound = nullcontext() if timeout_s is None else self.clock.deadline(timeout_s)
-            with bound:
-                await cell.mailbox.lane(lane).wait_for_room(envelope)
-
-    def _offer(self, cell: _Cell, envelope: Envelope, lane: Lane) -> bool:
-        """Put an envelope in if there is room, and wake who serves it."""
-        if not cell.mailbox.lane(lane).offer(envelope):
-            return False
-        self._enter()
-        self._line_up(cell)
-        return True
+        queue = cell.mailbox.lane(lane)
+        if not queue.offer(envelope):
+            return queue
+        self._busy += 1
+        self._line_up(cell, outside=outside)
+        return None
 
     def start_job(self, name: str, job: Job, label: str) -> None:
         """Start a job in the task group."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from interlock.runtime.actor import Context, Job, Recorder
-from interlock.runtime.clock import RealClock
-from interlock.runtime.mailbox import Envelope, Lane, ReplyTo
+from interlock.runtime.clock import Deadline, RealClock
+from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, ReplyTo
 from interlock.runtime.real_asks import RealAsks
 from interlock.runtime.schedule import Schedule
 
@@ -31,8 +31,8 @@ class Driver(Protocol):
         """Return the work of a request that is served in its asker's own task."""
         ...
 
-    async def deliver(self, to: str, envelope: Envelope, lane: Lane, timeout_s: float | None = None) -> None:
-        """Deliver, waiting only where the lane is full."""
+    def offer(self, to: str, envelope: Envelope, lane: Lane, *, outside: bool = False) -> LaneQueue | None:
+        """Deliver; where the lane is full, return it."""
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, which counts as idle."""
@@ -47,13 +47,18 @@ class Driver(Protocol):
 class RealContext(Context):
     """The context of one actor under the real-time driver."""
 
-    def __init__(self, driver: Driver, name: str) -> None:
+    def __init__(self, driver: Driver, name: str, *, outside: bool = False) -> None:
+        """``outside``: it is that of the driver's host, who runs in tasks of its own."""
         super().__init__(name, driver.clock, driver.schedule, driver.recorder)
         self._driver = driver
+        self._outside = outside
 
     async def send(self, to: str, message: object, lane: Lane = Lane.DATA) -> None:
         """Deliver ``message``; waits for room only."""
-        await self._driver.deliver(to, Envelope(message, None, sent_ns=self.now_ns()), lane)
+        envelope = Envelope(message, None, sent_ns=self.now_ns())
+        full = self._driver.offer(to, envelope, lane, outside=self._outside)
+        if full is not None:
+            await full.wait_for_room(envelope)
 
     def offer(self, to: str, message: object) -> bool:
         """Deliver ``message`` if there is room."""
@@ -68,7 +73,10 @@ class RealContext(Context):
         asked = asks.open(self.name, timeout_s)
         try:
             envelope = Envelope(message, ReplyTo(self.name, asked.number), sent_ns=self.now_ns())
-            await self._driver.deliver(to, envelope, Lane.DATA, timeout_s)
+            full = self._driver.offer(to, envelope, Lane.DATA, outside=self._outside)
+            if full is not None:
+                with nullcontext() if timeout_s is None else self.deadline(timeout_s):
+                    await full.wait_for_room(envelope)
             return await asked.result()
         finally:
             asks.close(asked)
@@ -83,7 +91,7 @@ class RealContext(Context):
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the waits of the block."""
-        return self._driver.clock.deadline(seconds)
+        return Deadline(seconds, self._driver.asks)
 
     def spawn(self, job: Job, label: str) -> None:
         """Run a job beside the mailbox."""

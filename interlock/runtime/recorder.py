@@ -8,8 +8,10 @@ and drops what that sink can no longer take.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import ClassVar, Final, Protocol
 
 import msgspec
@@ -111,7 +113,10 @@ class RunRecorder:
         """Shown each event as it is made, with its time, redacted; it changes nothing and must not raise."""
         self.alert_sinks: tuple[AlertSink, ...] | None = None
         """Where alerts are told; None: where sessions of their kind tell them by default."""
+        self.later: Callable[[Callable[[], None]], object] | None = None
+        """How a host's loop does something after what it is at; None: lines are made at once (see ``event``)."""
         self._sinks = sinks
+        self._waiting: deque[Callable[[], None]] = deque()
         self._keeper: AuditKeeper | None = None
         self._holds = False
         self._held: list[bytes] = []
@@ -130,7 +135,17 @@ class RunRecorder:
         keeper.on_commit = self._release if self._holds else _nothing
 
     def event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
-        """Write one event; its id is the hash of everything else in it."""
+        """Write one event; its id is the hash of everything else in it.
+
+        In a host's loop the line is made right after what the loop is at, so that no order on its way waits for it. So
+        are audit records, but for those that belong to a change in a store, or tell of something out of order.
+        """
+        if self.later is None:
+            self._event(now_ns, actor, event_type, payload)
+        else:
+            self._put(partial(self._event, now_ns, actor, event_type, dict(payload)), self.later)
+
+    def _event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
         self._now_ns = now_ns
         self.events += 1
         clean = redact_flat(payload)
@@ -157,6 +172,27 @@ class RunRecorder:
         self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
     ) -> None:
         """Write one audit record; what is more than information goes to the log as well."""
+        if self.later is None or self._holds:
+            self._audit(now_ns, actor, code, message, meta, level)
+        elif level == "INFO":
+            self._put(partial(self._audit, now_ns, actor, code, message, dict(meta), level), self.later)
+        else:
+            self.catch_up()
+            self._audit(now_ns, actor, code, message, meta, level)
+
+    def _put(self, line: Callable[[], None], later: Callable[[Callable[[], None]], object]) -> None:
+        if not self._waiting:
+            later(self.catch_up)
+        self._waiting.append(line)
+
+    def catch_up(self) -> None:
+        """Make every line that waits, in order."""
+        while self._waiting:
+            self._waiting.popleft()()
+
+    def _audit(
+        self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
+    ) -> None:
         self._now_ns = now_ns
         line = self.chain.append(ts=self._time(now_ns), code=code, message=message, meta=dict(meta), level=level)
         if self._keeper is not None:
@@ -195,6 +231,7 @@ class RunRecorder:
 
     def own_figures(self) -> dict[str, object]:
         """Return what the recorder itself adds to the metrics."""
+        self.catch_up()
         return {
             "schema": METRICS_SCHEMA,
             "run_id": self.run_id,
@@ -220,12 +257,14 @@ class RunRecorder:
     def probe(self) -> str:
         """Write and flush an audit record; return what went wrong, or ""."""
         self.audit(self._now_ns, "recorder", "AUDIT_SINK_PROBE", "the audit sink takes records", {}, "INFO")
+        self.catch_up()
         self._settle()
         self._flush(self._sinks.audit)
         return "the audit sink cannot be written" if self._sinks.audit.broken else ""
 
     def flush(self) -> None:
         """Hand everything that is buffered to the sinks."""
+        self.catch_up()
         self._settle()
         for sink in self._sinks.all():
             self._flush(sink)

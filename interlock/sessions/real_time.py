@@ -63,6 +63,7 @@ class RealTimeSession(Session):
 
     async def __aenter__(self) -> Self:
         await self.system.__aenter__()
+        self.recorder.later = self.system.soon
         self.begin()
         return self
 
@@ -102,6 +103,7 @@ class RealTimeSession(Session):
 
     def finish(self) -> SessionResult:
         """Write what is left to write and return how the session ended."""
+        self.recorder.later = None
         self.late_replies = self.system.late_replies
         return super().finish()
 

@@ -16,7 +16,7 @@ from interlock.domain.reconcile import ReconcileResult
 from interlock.host import HostSession, open_session
 from interlock.host.room import Room
 from interlock.runtime.actor import Context
-from interlock.runtime.mailbox import Envelope, Lane, MailboxSizes
+from interlock.runtime.mailbox import Lane, MailboxSizes
 from interlock.runtime.realtime import RealTimeSystem
 from tests.host_builders import LOOPS, TraderOf, an_exchange, an_intent, host_config, in_loop, sinks_of
 from tests.runtime.kernel_builders import playing
@@ -198,7 +198,7 @@ def test_a_sender_that_is_cancelled_as_it_is_let_in_has_sent_and_the_lane_stays_
             while not actor.commands:
                 await anyio.lowlevel.checkpoint()
             assert system.post("a", "second", Lane.CONTROL)
-            sending = system.deliver("a", Envelope("third", None), Lane.CONTROL)
+            sending = system.deliver("a", "third", Lane.CONTROL)
             senders.append(asyncio.ensure_future(sending))
             with pytest.raises(asyncio.CancelledError):
                 await senders[0]

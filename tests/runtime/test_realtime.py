@@ -263,6 +263,25 @@ async def test_a_deadline_bounds_the_waits_of_its_block() -> None:
     assert marks == ["given up"]
 
 
+async def test_a_deadline_that_was_kept_is_forgotten_and_cancels_nobody_when_its_time_comes() -> None:
+    system = RealTimeSystem()
+
+    async def quick(ctx: Context, _: object, __: ReplyTo | None) -> None:
+        with ctx.deadline(0.01):
+            pass
+        while system.asks.pending:  # until its time has come and gone
+            await anyio.lowlevel.checkpoint()
+        done.append("went on")
+
+    done: list[str] = []
+    system.add("a", playing(quick))
+    with bounded():
+        async with system:
+            system.post("a", "begin")
+            await system.wait_idle()
+    assert done == ["went on"]
+
+
 async def test_a_send_that_waits_for_room_can_be_given_up_and_leaves_the_lane_sound() -> None:
     gate = anyio.Event()
     marks: list[str] = []
