@@ -93,17 +93,17 @@ def _session() -> Iterator[RealTimeSession]:
 @contextmanager
 def _each_wait_into(waits_ns: list[int]) -> Iterator[None]:
     """Take down every wait in a mailbox, beside the totals that mailboxes keep."""
-    note = LaneQueue.note_wait
+    taken = LaneQueue.taken
 
-    def note_each(queue: LaneQueue, wait_ns: int) -> None:
+    def note_each(queue: LaneQueue, wait_ns: int) -> bool:
         waits_ns.append(wait_ns)
-        note(queue, wait_ns)
+        return taken(queue, wait_ns)
 
-    LaneQueue.note_wait = note_each  # type: ignore[assignment, method-assign]  # put back below
+    LaneQueue.taken = note_each  # type: ignore[assignment, method-assign]  # put back below
     try:
         yield
     finally:
-        LaneQueue.note_wait = note  # type: ignore[method-assign]  # as it was
+        LaneQueue.taken = taken  # type: ignore[method-assign]  # as it was
 
 
 async def _scrape(

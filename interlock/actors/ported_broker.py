@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -45,6 +45,8 @@ __all__ = ["Listen", "PortSettings", "PortedReader", "PortedTrader"]
 
 _TOLD: Final = (Accepted, Rejected, Fill, Cancelled, CancelRefused, Expired, Reconnected, Unreadable)
 """What may come on a stream; the rest are answers to questions that nobody asked."""
+
+M = TypeVar("M")
 
 _CODE_MAX: Final = 64
 _LINKS_MAX: Final = 100_000
@@ -84,21 +86,21 @@ class PortedReader(Actor):
     def direct(self, message: object) -> Coroutine[object, object, object] | None:
         """Return the call of a question; the door bounds it."""
         if isinstance(message, QueryOrder):
-            return self._told(lambda: self._query(message))
+            return self._told(self._query, message)
         if isinstance(message, GetSnapshot):
-            return self._told(lambda: self._snapshot(message))
+            return self._told(self._snapshot, message)
         return None
 
     async def _query(self, message: QueryOrder) -> BrokerMessage:
-        return await self.door.ask("order", lambda: self._reader.order(message.client_order_id))
+        return await self.door.ask("order", self._reader.order, message.client_order_id)
 
     async def _snapshot(self, message: GetSnapshot) -> BrokerMessage:
-        return await self.door.ask("snapshot", lambda: self._snapshots.take(message.fills_after))
+        return await self.door.ask("snapshot", self._snapshots.take, message.fills_after)
 
-    async def _told(self, call: Callable[[], Awaitable[BrokerMessage]]) -> BrokerMessage:
+    async def _told(self, call: Callable[[M], Awaitable[BrokerMessage]], message: M) -> BrokerMessage:
         """Return the answer, or what stands in its place."""
         try:
-            return await call()
+            return await call(message)
         except RateLimited as error:
             return Throttled(retry_after_s=_advice(error.retry_after_s))
         except NotProcessed as error:
@@ -134,14 +136,14 @@ class PortedTrader(PortedReader):
     def direct(self, message: object) -> Coroutine[object, object, object] | None:
         """Return the call of an order, a cancel or a question; the door bounds it."""
         if isinstance(message, PlaceOrder):
-            return self._told(lambda: self._place(message))
+            return self._told(self._place, message)
         if isinstance(message, CancelOrder):
-            return self._told(lambda: self._cancel(message))
+            return self._told(self._cancel, message)
         return super().direct(message)
 
     async def _place(self, message: PlaceOrder) -> BrokerMessage:
         try:
-            answer = await self.door.order("place", lambda: self._trader.place(message))
+            answer = await self.door.order("place", self._trader.place, message)
         except Refused as error:
             return Rejected(client_order_id=message.client_order_id, code=_code(error), reason=_reason(error))
         if isinstance(answer, Rejected) and answer.code == DUPLICATE_ID:
@@ -151,7 +153,7 @@ class PortedTrader(PortedReader):
 
     async def _cancel(self, message: CancelOrder) -> BrokerMessage:
         try:
-            return await self.door.order("cancel", lambda: self._trader.cancel(message.client_order_id))
+            return await self.door.order("cancel", self._trader.cancel, message.client_order_id)
         except Refused as error:
             return CancelRefused(client_order_id=message.client_order_id, code=_code(error), reason=_reason(error))
 

@@ -23,10 +23,16 @@ class Room:
         """Return how many stand in line."""
         return len(self._line)
 
+    def has_let_in(self) -> bool:
+        """Come in if that needs no waiting."""
+        free = self.inside < self._inside_max
+        if free:
+            self.inside += 1
+        return free
+
     async def enter(self) -> bool:
         """Come in, or wait in line for it; False where the line is full. Whoever is cancelled in line takes no room."""
-        if self.inside < self._inside_max:
-            self.inside += 1
+        if self.has_let_in():
             return True
         if len(self._line) >= self._waiting_max:
             return False

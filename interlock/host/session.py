@@ -104,7 +104,7 @@ class HostSession:
         asked = False
         try:
             with self._bounded(timeout_s):
-                if not await self._room.enter():
+                if not (self._room.has_let_in() or await self._room.enter()):
                     return self._refused(intent, "BUSY", "too many intents on their way; try again")
                 try:
                     asked = True

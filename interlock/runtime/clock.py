@@ -60,12 +60,12 @@ class RealClock:
     """The machine's time, for a session inside a host's event loop."""
 
     def __init__(self) -> None:
-        self._wall_ns = time.time_ns()
-        self._started_ns = time.monotonic_ns()
+        self._began_ns = time.time_ns() - time.monotonic_ns()
+        """The wall time at which the monotonic one was 0."""
 
     def now_ns(self) -> int:
         """Return wall time as of construction plus the monotonic time since."""
-        return self._wall_ns + time.monotonic_ns() - self._started_ns
+        return self._began_ns + time.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:
         """Wait in the host's event loop."""

@@ -155,9 +155,11 @@ class LaneQueue:
                 self.line.remove(waiting)
                 self.depth -= 1
 
-    def taken(self) -> bool:
-        """Count one envelope out that the real-time driver has received; True where one from the line went in."""
+    def taken(self, wait_ns: int) -> bool:
+        """Count one out that the real-time driver received, after a wait; True where one from the line went in."""
         self.depth -= 1
+        self.wait_ns_sum += wait_ns
+        self.wait_ns_max = max(self.wait_ns_max, wait_ns)
         if not self.line:
             return False
         made_room, envelope = self.line.pop(0)
@@ -165,11 +167,6 @@ class LaneQueue:
         self.accepted += 1
         made_room.set()
         return True
-
-    def note_wait(self, wait_ns: int) -> None:
-        """Take down how long a message waited until it was served."""
-        self.wait_ns_sum += wait_ns
-        self.wait_ns_max = max(self.wait_ns_max, wait_ns)
 
     def stats(self) -> LaneStats:
         """Return the figures so far."""

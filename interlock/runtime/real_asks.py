@@ -6,6 +6,7 @@ deadline is an entry of the heap; where an answer came in time it is passed over
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from heapq import heappop, heappush
@@ -31,7 +32,7 @@ _LATE = object()
 class Asked:
     """One request; ``due_ns`` is 0 where its asker waits for as long as it takes."""
 
-    __slots__ = ("_answered", "answer", "asker", "due_ns", "number", "timeout_s")
+    __slots__ = ("_waiter", "answer", "asker", "due_ns", "number", "timeout_s")
 
     def __init__(self, number: int, asker: str, timeout_s: float | None, due_ns: int) -> None:
         self.number = number
@@ -39,14 +40,15 @@ class Asked:
         self.timeout_s = timeout_s
         self.due_ns = due_ns
         self.answer: object = _NONE
-        self._answered = Bell()
+        self._waiter: asyncio.Future[None] | None = None
 
     def end(self, answer: object) -> bool:
         """Wake the asker with an answer; False where it has one."""
         if self.answer is not _NONE:
             return False
         self.answer = answer
-        self._answered.ring()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
         return True
 
     async def result(self) -> object:
@@ -56,7 +58,9 @@ class Asked:
             DeadlineExceeded: none came in time.
             SessionOver: none will come.
         """
-        await self._answered.wait()
+        if self.answer is _NONE:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self.answer is _OVER:
             message = "the session was over before there was an answer"
             raise SessionOver(message)

@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from interlock.domain.errors import Broken, InvariantBroken
 from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, SilentRecorder
 from interlock.runtime.clock import RealClock
-from interlock.runtime.hands import Hands
+from interlock.runtime.hands import Hands, Piece
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes
 from interlock.runtime.real_asks import RealAsks
 from interlock.runtime.realtime_context import RealContext
@@ -34,10 +34,24 @@ A = TypeVar("A", bound=Actor)
 _HOST = "host"
 
 
+async def _nothing() -> None:
+    """Serve nobody."""
+
+
 class _Cell:
     """One actor with its mailbox, and what its two hands are at: one serves replies and data, the other control."""
 
-    __slots__ = ("actor", "control_taken", "data_taken", "job_limit", "jobs", "mailbox", "name")
+    __slots__ = (
+        "actor",
+        "control_taken",
+        "data_taken",
+        "job_limit",
+        "jobs",
+        "mailbox",
+        "name",
+        "serve",
+        "serve_control",
+    )
 
     def __init__(self, name: str, mailbox: Mailbox, job_limit: int) -> None:
         self.name = name
@@ -48,6 +62,8 @@ class _Cell:
         self.control_taken = False
         self.jobs = 0
         self.job_limit = job_limit
+        self.serve: Piece = _nothing
+        self.serve_control: Piece = _nothing
 
 
 class RealTimeSystem:
@@ -98,6 +114,7 @@ class RealTimeSystem:
             raise Broken(message)
         room = sizes or MailboxSizes()
         cell = self._cells[name] = _Cell(name, Mailbox(name, room), room.jobs)
+        cell.serve, cell.serve_control = partial(self._serve, cell), partial(self._serve_control, cell)
         actor = build(RealContext(self, name))
         cell.actor = actor
         return actor
@@ -207,16 +224,15 @@ class RealTimeSystem:
         box = cell.mailbox
         if box.control.depth and not cell.control_taken:
             cell.control_taken = True
-            self._hands.put(partial(self._serve_control, cell), urgent=True, outside=outside)
+            self._hands.put(cell.serve_control, urgent=True, outside=outside)
         if not cell.data_taken and (box.data.depth or box.reply.depth):
             cell.data_taken = True
-            self._hands.put(partial(self._serve, cell), outside=outside)
+            self._hands.put(cell.serve, outside=outside)
 
     def _take(self, queue: LaneQueue) -> Envelope:
         """Take the oldest envelope out; the next one that waits in line goes in."""
         envelope = queue.receive()
-        queue.note_wait(self.clock.now_ns() - envelope.sent_ns)
-        if queue.taken():
+        if queue.taken(self.clock.now_ns() - envelope.sent_ns):
             self._enter()
         return envelope
 
