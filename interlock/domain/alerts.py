@@ -119,7 +119,7 @@ def alert_of(name: str, about: Mapping[str, object], *, run_id: str, at_ns: int,
     Raises:
         Broken: no alert has this name.
     """
-    if name not in [known.value for known in AlertName]:
+    if name not in SEVERITY_OF:
         message = f"no alert is named {name}"
         raise Broken(message)
     ids = {key: str(about.get(key) or "") for key in _IDS}

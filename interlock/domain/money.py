@@ -126,11 +126,6 @@ def _read_int(number: int) -> Decimal:
 
 
 def _read_decimal(number: Decimal) -> Decimal:
-    sign, digits, exponent = number.as_tuple()
-    # What nearly every number is, told without writing it out: its text has no exponent, and it is no negative zero.
-    short = type(exponent) is int and -_SHORT_FRACTION <= exponent <= 0 and len(digits) <= DIGITS_MAX
-    if short and (number or not sign):
-        return number
     if not number.is_finite():
         raise ValueError("not a finite number")
     # Asked before it is written out: 1E+999999 would be a megabyte of zeros.
@@ -143,7 +138,16 @@ def _read_decimal(number: Decimal) -> Decimal:
     return number
 
 
+def _is_usual(number: Decimal) -> bool:
+    """Return whether a number is allowed as nearly all are: its text has no exponent, and it is no negative zero."""
+    sign, digits, exponent = number.as_tuple()
+    short = type(exponent) is int and -_SHORT_FRACTION <= exponent <= 0 and len(digits) <= DIGITS_MAX
+    return short and (bool(number) or not sign)
+
+
 def _any_sign(value: object) -> Decimal:
+    if type(value) is Decimal and _is_usual(value):
+        return value
     try:
         return _read(value)
     except ValueError as error:

@@ -224,6 +224,8 @@ def _cash(internal: Decimal | None, external: Decimal | None, limits: Tolerances
 
 
 def _fills(ours: tuple[Fill, ...], theirs: tuple[Fill, ...]) -> list[Finding]:
+    if not (ours or theirs):
+        return []
     internal = {fill.fill_id: fill for fill in ours}
     external = {fill.fill_id: fill for fill in theirs}
     found = [
