@@ -15,7 +15,6 @@ from interlock.runtime.redaction import redact_exception
 
 __all__ = ["REASON_MAX", "PortDoor"]
 
-A = TypeVar("A")
 T = TypeVar("T")
 
 REASON_MAX: Final = 300
@@ -30,7 +29,7 @@ class PortDoor:
         self._ctx = ctx
         self._timeout_s = timeout_s
 
-    async def ask(self, what: str, call: Callable[[A], Awaitable[T]], about: A) -> T:
+    async def ask(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Return the answer to a question.
 
         Raises:
@@ -38,7 +37,7 @@ class PortDoor:
         """
         try:
             with self._ctx.deadline(self._timeout_s):
-                return await call(about)
+                return await call()
         except BrokerError:
             raise
         except DeadlineExceeded as error:
@@ -46,7 +45,7 @@ class PortDoor:
         except Exception as error:  # the door: nothing foreign gets past it
             raise Unreachable(self.broke(what, error)) from error
 
-    async def order(self, what: str, call: Callable[[A], Awaitable[T]], about: A) -> T:
+    async def order(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Return the answer to a call that changes something there.
 
         Raises:
@@ -54,7 +53,7 @@ class PortDoor:
         """
         try:
             with self._ctx.deadline(self._timeout_s):
-                return await call(about)
+                return await call()
         except BrokerError:
             raise
         except DeadlineExceeded as error:

@@ -92,10 +92,10 @@ class PortedReader(Actor):
         return None
 
     async def _query(self, message: QueryOrder) -> BrokerMessage:
-        return await self.door.ask("order", self._reader.order, message.client_order_id)
+        return await self.door.ask("order", lambda: self._reader.order(message.client_order_id))
 
     async def _snapshot(self, message: GetSnapshot) -> BrokerMessage:
-        return await self.door.ask("snapshot", self._snapshots.take, message.fills_after)
+        return await self.door.ask("snapshot", lambda: self._snapshots.take(message.fills_after))
 
     async def _told(self, call: Callable[[M], Awaitable[BrokerMessage]], message: M) -> BrokerMessage:
         """Return the answer, or what stands in its place."""
@@ -143,7 +143,7 @@ class PortedTrader(PortedReader):
 
     async def _place(self, message: PlaceOrder) -> BrokerMessage:
         try:
-            answer = await self.door.order("place", self._trader.place, message)
+            answer = await self.door.order("place", lambda: self._trader.place(message))
         except Refused as error:
             return Rejected(client_order_id=message.client_order_id, code=_code(error), reason=_reason(error))
         if isinstance(answer, Rejected) and answer.code == DUPLICATE_ID:
@@ -153,7 +153,7 @@ class PortedTrader(PortedReader):
 
     async def _cancel(self, message: CancelOrder) -> BrokerMessage:
         try:
-            return await self.door.order("cancel", self._trader.cancel, message.client_order_id)
+            return await self.door.order("cancel", lambda: self._trader.cancel(message.client_order_id))
         except Refused as error:
             return CancelRefused(client_order_id=message.client_order_id, code=_code(error), reason=_reason(error))
 

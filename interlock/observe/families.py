@@ -83,6 +83,7 @@ COUNTERS: Final[dict[str, Counted]] = {
     "alerts_not_delivered_total": Counted("Alerts still on their way when the session ended."),
     "alert_retry_attempts_total": Counted("Repetitions of deliveries to alert sinks."),
     "faults_total": Counted("Faults that struck at the mock broker.", ("fault",)),
+    "lines_unwritten_total": Counted("Events and audit records that no line could be made of."),
     "statements_lost_total": Counted("Statements that the mock broker lost on their way."),
 }
 

@@ -35,7 +35,6 @@ class Hands:
     def __init__(self) -> None:
         self._ready: deque[Piece] = deque()
         self._urgent: deque[Piece] = deque()
-        self._hands: dict[asyncio.Task[object] | None, None] = {}
         self._resting: list[asyncio.Future[None]] = []
         self._group: TaskGroup | None = None
         self._over = False
@@ -95,23 +94,19 @@ class Hands:
 
     async def _hand(self) -> None:
         setcontext(ARITHMETIC.copy())  # of this task alone: a context variable
-        task, served = asyncio.current_task(), 0
-        self._hands[task] = None
-        try:
-            while True:
-                self._called = False
-                while self._urgent or self._ready:
-                    piece = (self._urgent or self._ready).popleft()
-                    if self._urgent or self._ready:
-                        self._look_soon()
-                    await piece()
-                    served += 1
-                    if served % _TURNS == 0:
-                        await anyio.lowlevel.checkpoint()
-                if len(self._resting) >= _RESTING_MAX:
-                    return
-                resting = asyncio.get_running_loop().create_future()
-                self._resting.append(resting)
-                await resting
-        finally:
-            del self._hands[task]
+        served = 0
+        while True:
+            self._called = False
+            while self._urgent or self._ready:
+                piece = (self._urgent or self._ready).popleft()
+                if self._urgent or self._ready:
+                    self._look_soon()
+                await piece()
+                served += 1
+                if served % _TURNS == 0:
+                    await anyio.lowlevel.checkpoint()
+            if len(self._resting) >= _RESTING_MAX:
+                return
+            resting = asyncio.get_running_loop().create_future()
+            self._resting.append(resting)
+            await resting

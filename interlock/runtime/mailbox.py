@@ -85,6 +85,7 @@ class LaneQueue:
     """One bounded first-in-first-out lane."""
 
     __slots__ = (
+        "_closed",
         "_inlet",
         "_outlet",
         "accepted",
@@ -102,6 +103,7 @@ class LaneQueue:
         # Most lanes of a short session never carry anything, so the stream is made for the first message.
         self._inlet: MemoryObjectSendStream[Envelope] | None = None
         self._outlet: MemoryObjectReceiveStream[Envelope] | None = None
+        self._closed = False
         self.depth = 0
         self.peak = 0
         self.accepted = 0
@@ -124,6 +126,8 @@ class LaneQueue:
         return True
 
     def _open(self) -> MemoryObjectSendStream[Envelope]:
+        if self._closed:
+            raise anyio.ClosedResourceError
         self._inlet, self._outlet = anyio.create_memory_object_stream(self.capacity)
         return self._inlet
 
@@ -174,7 +178,8 @@ class LaneQueue:
         return LaneStats(*totals, self.wait_ns_sum, self.wait_ns_max)
 
     def close(self) -> None:
-        """Release both ends of the stream."""
+        """Release both ends of the stream; nothing is taken any more."""
+        self._closed = True
         if self._inlet is not None and self._outlet is not None:
             self._inlet.close()
             self._outlet.close()

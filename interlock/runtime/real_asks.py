@@ -1,6 +1,6 @@
 """Requests on their way in a host's loop: who asked, what wakes the asker, what was answered, and until when.
 
-All deadlines share one task and one heap, because a scope with a timer for each request costs more than the request. A
+All deadlines share one timer and one heap, because a scope with a timer for each request costs more than the request. A
 deadline is an entry of the heap; where an answer came in time it is passed over.
 """
 
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from heapq import heappop, heappush
+from typing import Final
 
 from interlock.domain.errors import DeadlineExceeded, SessionOver
 from interlock.domain.instants import NS_PER_S, to_ns
-from interlock.runtime.bell import Bell
 from interlock.runtime.clock import RealClock, Timer
 from interlock.runtime.mailbox import ReplyTo
 
@@ -27,6 +26,9 @@ _OVER = object()
 
 _LATE = object()
 """The answer of nobody, at the deadline."""
+
+_NEVER_S: Final = 1e9
+"""Nobody waits for thirty years: a deadline beyond is none."""
 
 
 class Asked:
@@ -94,7 +96,10 @@ class _Alarm:
 
 
 class RealAsks:
-    """Every open request by its number; ``keep_time`` is the task that ends those whose time has come."""
+    """Every open request by its number, and one timer of the loop for the deadline that comes first.
+
+    The timer belongs to nobody's task: a session that ends still bounds what it waits for.
+    """
 
     def __init__(self, clock: RealClock) -> None:
         self.late = 0
@@ -103,7 +108,8 @@ class RealAsks:
         self._open: dict[int, Asked | _Alarm] = {}
         self._count = 0
         self._heap: list[tuple[int, int]] = []
-        self._sooner = Bell()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     @property
     def pending(self) -> int:
@@ -111,25 +117,28 @@ class RealAsks:
         return len(self._heap)
 
     def open(self, asker: str, timeout_s: float | None) -> Asked:
-        """Register a request."""
-        self._count = number = self._count + 1
+        """Register a request.
+
+        Raises:
+            SessionOver: nobody will answer any more.
+        """
+        if self._closed:
+            message = "the session is over"
+            raise SessionOver(message)
         due_ns = 0 if timeout_s is None else self._clock.now_ns() + to_ns(timeout_s)
+        self._count = number = self._count + 1
         asked = self._open[number] = Asked(number, asker, timeout_s, due_ns)
         if due_ns:
             self._put(due_ns, number)
         return asked
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Have something called once, so many seconds from now."""
+        """Have something called once, so many seconds from now; what lies beyond all bounds is never called."""
         self._count = number = self._count + 1
         alarm = self._open[number] = _Alarm(number, call, self._open)
-        self._put(self._clock.now_ns() + to_ns(seconds), number)
+        if seconds < _NEVER_S:
+            self._put(self._clock.now_ns() + to_ns(seconds), number)
         return alarm
-
-    def _put(self, due_ns: int, number: int) -> None:
-        heappush(self._heap, (due_ns, number))
-        if self._heap[0][1] == number:
-            self._sooner.ring()
 
     def close(self, asked: Asked) -> None:
         """Forget a request, answered or given up."""
@@ -147,18 +156,33 @@ class RealAsks:
             if asked.asker == asker:
                 asked.end(_OVER)
 
-    async def keep_time(self) -> None:
-        """End requests at their deadlines; runs until it is cancelled."""
-        heap = self._heap
-        while True:
-            if not heap:
-                await self._sooner.wait()
-                continue
-            left_ns = heap[0][0] - self._clock.now_ns()
-            if left_ns > 0:
-                with suppress(DeadlineExceeded), self._clock.deadline(left_ns / NS_PER_S):
-                    await self._sooner.wait()
-                continue
+    def stop(self) -> None:
+        """Let nobody wait any more: every request is over, no deadline comes, and nothing new is taken."""
+        self._closed = True
+        for asked in self._open.values():
+            asked.end(_OVER)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _put(self, due_ns: int, number: int) -> None:
+        heappush(self._heap, (due_ns, number))
+        if self._heap[0][1] == number:
+            self._wind_up()
+
+    def _wind_up(self) -> None:
+        """Set the timer to the deadline that comes first."""
+        if self._timer is not None:
+            self._timer.cancel()
+        left_ns = self._heap[0][0] - self._clock.now_ns()
+        self._timer = asyncio.get_running_loop().call_later(max(left_ns, 0) / NS_PER_S, self._ring)
+
+    def _ring(self) -> None:
+        """End the requests whose time has come."""
+        self._timer, heap, now_ns = None, self._heap, self._clock.now_ns()
+        while heap and heap[0][0] <= now_ns:
             asked = self._open.get(heappop(heap)[1])
             if asked is not None:
                 asked.end(_LATE)
+        if heap:
+            self._wind_up()

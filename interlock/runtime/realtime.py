@@ -89,6 +89,7 @@ class RealTimeSystem:
         """Called once when the session is over, before anybody who waits for that runs."""
         self._cells: dict[str, _Cell] = {}
         self._busy = 0
+        self._unwritten = False
         self._idle = anyio.Event()
         self._group: TaskGroup | None = None
         self._hands = Hands()
@@ -121,7 +122,6 @@ class RealTimeSystem:
 
     async def __aenter__(self) -> Self:
         self._group = await anyio.create_task_group().__aenter__()
-        self._group.start_soon(self.asks.keep_time)
         self._hands.start(self._group)
         return self
 
@@ -139,7 +139,7 @@ class RealTimeSystem:
                 return None
             return await group.__aexit__(kind, error, trace)
         finally:
-            self.asks.let_go(_HOST)
+            self.asks.stop()
             for job in self._unstarted.values():
                 job.close()
             for cell in self._cells.values():
@@ -165,7 +165,7 @@ class RealTimeSystem:
 
     def soon(self, work: Callable[[], None]) -> None:
         """Have the recorder do something right after what the loop is at; an error of it goes the way of a crash."""
-        asyncio.get_running_loop().call_soon(self._do, work)
+        asyncio.get_running_loop().call_soon(self._write_down, work)
 
     async def wait_idle(self) -> None:
         """Wait until no message waits or is being handled and every job sleeps."""
@@ -246,11 +246,22 @@ class RealTimeSystem:
             cell.jobs -= 1
             self._leave()
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _write_down(self, work: Callable[[], None]) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - the supervisor, as above: what cannot be written down trips
+            self.recorder.count("lines_unwritten_total")
+            if not self._unwritten:  # told once: what is said of it may be the next line that cannot be made
+                self._unwritten = True
+                self._enter()
+                self._hands.put(partial(self._tell_crash, error), outside=True)
+
+    async def _tell_crash(self, error: Exception) -> None:
+        """Take a line that could not be made for a crash, in a hand: where that fails as well, the driver ends."""
+        try:
             self._crashed("recorder", "lines", error)
+        finally:
+            self._leave()
 
     def _crashed(self, actor: str, work: str, error: Exception) -> None:
         if self.on_crash is None:

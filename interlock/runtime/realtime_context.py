@@ -75,7 +75,7 @@ class RealContext(Context):
             envelope = Envelope(message, ReplyTo(self.name, asked.number), sent_ns=self.now_ns())
             full = self._driver.offer(to, envelope, Lane.DATA, outside=self._outside)
             if full is not None:
-                with nullcontext() if timeout_s is None else self.deadline(timeout_s):
+                with nullcontext() if timeout_s is None else self._driver.clock.deadline(timeout_s):
                     await full.wait_for_room(envelope)
             return await asked.result()
         finally:

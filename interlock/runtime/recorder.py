@@ -117,9 +117,12 @@ class RunRecorder:
         """How a host's loop does something after what it is at; None: lines are made at once (see ``event``)."""
         self._sinks = sinks
         self._waiting: deque[Callable[[], None]] = deque()
+        self._asked = False
+        """Whether a catching up was asked for that has not come yet."""
         self._keeper: AuditKeeper | None = None
         self._holds = False
         self._held: list[bytes] = []
+        self._durable: deque[bytes] = deque()
         self._wall = wall
         self._log = log
         self._start_ns = start_ns
@@ -138,15 +141,17 @@ class RunRecorder:
         """Write one event; its id is the hash of everything else in it.
 
         In a host's loop the line is made right after what the loop is at, so that no order on its way waits for it. So
-        are audit records, but for those that belong to a change in a store, or tell of something out of order.
+        are audit records, but for those of a session whose store is to hold them.
         """
+        self._now_ns = now_ns
         if self.later is None:
+            if self._waiting:
+                self.catch_up()
             self._event(now_ns, actor, event_type, payload)
         else:
             self._put(partial(self._event, now_ns, actor, event_type, dict(payload)), self.later)
 
     def _event(self, now_ns: int, actor: str, event_type: str, payload: Mapping[str, object]) -> None:
-        self._now_ns = now_ns
         self.events += 1
         clean = redact_flat(payload)
         if self.on_event is not None:
@@ -171,29 +176,37 @@ class RunRecorder:
     def audit(
         self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
     ) -> None:
-        """Write one audit record; what is more than information goes to the log as well."""
+        """Write one audit record; what is more than information goes to the log as well, at once."""
+        self._now_ns = now_ns
         if self.later is None or self._holds:
-            self._audit(now_ns, actor, code, message, meta, level)
-        elif level == "INFO":
-            self._put(partial(self._audit, now_ns, actor, code, message, dict(meta), level), self.later)
+            if self._waiting and not self._holds:
+                self.catch_up()
+            self._audit(now_ns, code, message, meta, level)
         else:
-            self.catch_up()
-            self._audit(now_ns, actor, code, message, meta, level)
+            self._put(partial(self._audit, now_ns, code, message, dict(meta), level), self.later)
+        if level != "INFO" and self._log is not None:
+            self._log.log(
+                _LOG_LEVELS[level], code, actor=actor, detail=message, **{f"meta_{k}": v for k, v in meta.items()}
+            )
 
     def _put(self, line: Callable[[], None], later: Callable[[Callable[[], None]], object]) -> None:
-        if not self._waiting:
-            later(self.catch_up)
         self._waiting.append(line)
+        if not self._asked:
+            self._asked = True
+            later(self.catch_up)
 
     def catch_up(self) -> None:
-        """Make every line that waits, in order."""
-        while self._waiting:
-            self._waiting.popleft()()
+        """Make every line that waits, in order; one that cannot be made is left out, and its error raised."""
+        self._asked = False
+        try:
+            while self._waiting:
+                self._waiting.popleft()()
+        finally:
+            if self._waiting and self.later is not None:  # what stood behind one that could not be made
+                self._asked = True
+                self.later(self.catch_up)
 
-    def _audit(
-        self, now_ns: int, actor: str, code: str, message: str, meta: Mapping[str, object], level: AuditLevel
-    ) -> None:
-        self._now_ns = now_ns
+    def _audit(self, now_ns: int, code: str, message: str, meta: Mapping[str, object], level: AuditLevel) -> None:
         line = self.chain.append(ts=self._time(now_ns), code=code, message=message, meta=dict(meta), level=level)
         if self._keeper is not None:
             self._keeper.note(line + b"\n")
@@ -204,10 +217,6 @@ class RunRecorder:
                 self._settle()
         else:
             self._write(self._sinks.audit, line)
-        if level != "INFO" and self._log is not None:
-            self._log.log(
-                _LOG_LEVELS[level], code, actor=actor, detail=message, **{f"meta_{k}": v for k, v in meta.items()}
-            )
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter."""
@@ -231,7 +240,6 @@ class RunRecorder:
 
     def own_figures(self) -> dict[str, object]:
         """Return what the recorder itself adds to the metrics."""
-        self.catch_up()
         return {
             "schema": METRICS_SCHEMA,
             "run_id": self.run_id,
@@ -243,9 +251,10 @@ class RunRecorder:
 
     def _release(self) -> None:
         """Write the audit lines that are durable now."""
-        held, self._held = self._held, []
-        for line in held:
-            self._write(self._sinks.audit, line)
+        self._durable.extend(self._held)
+        self._held.clear()
+        while self._durable:  # a sink that fails on the way says so, and may come by here again: nobody overtakes
+            self._write(self._sinks.audit, self._durable.popleft())
 
     def _settle(self) -> None:
         """Write every audit line, durable or not: what a store refuses has to be read somewhere."""
@@ -256,6 +265,7 @@ class RunRecorder:
 
     def probe(self) -> str:
         """Write and flush an audit record; return what went wrong, or ""."""
+        self.catch_up()
         self.audit(self._now_ns, "recorder", "AUDIT_SINK_PROBE", "the audit sink takes records", {}, "INFO")
         self.catch_up()
         self._settle()

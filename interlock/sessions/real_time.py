@@ -74,8 +74,11 @@ class RealTimeSession(Session):
         try:
             return await self.system.__aexit__(kind, error, trace)
         finally:
-            if not self.over:
+            left = not self.over
+            if left:
                 self.abandon("host_left", "the host left the session before it had ended")
+            self._catch_up()
+            if left:
                 self.finish()
 
     async def submit(self, intent: OrderIntent, timeout_s: float | None = None) -> SubmitOutcome:
@@ -101,9 +104,16 @@ class RealTimeSession(Session):
         with suppress(DeadlineExceeded, SessionOver):
             await self.system.ask("alerts", FlushAlerts(), self.config.alerts.flush_s)
 
+    def _catch_up(self) -> None:
+        """Make the lines that wait, and from now on all at once: the loop may be gone before the next one."""
+        try:
+            self.recorder.catch_up()
+        finally:
+            self.recorder.later = None
+
     def finish(self) -> SessionResult:
         """Write what is left to write and return how the session ended."""
-        self.recorder.later = None
+        self._catch_up()
         self.late_replies = self.system.late_replies
         return super().finish()
 

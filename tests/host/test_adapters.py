@@ -102,6 +102,27 @@ def test_after_anything_else_the_broker_is_asked_and_nothing_is_sent_again(error
     assert raised == (["KeyError"] if isinstance(error, KeyError) else []), "a time-out of its own is as good as ours"
 
 
+def test_an_adapter_whose_place_cannot_even_be_found_has_left_the_outcome_unknown() -> None:
+    class Gone(TraderOf):
+        gone = False
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "place" and self.gone:
+                message = "the connection behind this adapter is gone"
+                raise ConnectionError(message)
+            return super().__getattribute__(name)
+
+    trader = Gone(an_exchange())
+
+    async def story(session: HostSession, trader: TraderOf) -> None:
+        trader.gone = True  # type: ignore[attr-defined]  # a Gone
+        status, code, state = await settled(session, "d1", [], trader)
+        assert (status, code, state) == ("UNKNOWN", "OUTCOME_UNKNOWN", OrderState.VOID)
+
+    _, kept = played(story, trader)
+    assert [line["meta"]["error"] for line in kept.audited("ADAPTER_RAISED")] == ["ConnectionError"]
+
+
 def test_an_order_that_is_there_already_is_asked_about_and_not_called_rejected() -> None:
     trader = TraderOf(an_exchange())
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from interlock.runtime.bell import Bell
 from interlock.runtime.hands import Hands
 
 pytestmark = pytest.mark.spec("RT-2", "RT-3")
@@ -128,26 +127,3 @@ async def test_after_the_end_nothing_is_taken_up() -> None:
 
     await played(story)
     assert done == []
-
-
-async def test_a_bell_that_has_rung_is_not_waited_for_and_rings_once() -> None:
-    bell = Bell()
-    bell.ring()
-    bell.ring()
-    await bell.wait()
-    waiting = asyncio.ensure_future(bell.wait())
-    await settled()
-    assert not waiting.done()
-    bell.ring()
-    await waiting
-
-
-async def test_a_wait_for_a_bell_that_is_given_up_leaves_it_sound() -> None:
-    bell = Bell()
-    waiting = asyncio.ensure_future(bell.wait())
-    await settled()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    bell.ring()
-    await bell.wait()

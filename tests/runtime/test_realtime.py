@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
-from interlock.domain.errors import DeadlineExceeded
+from interlock.domain.errors import DeadlineExceeded, SessionOver
 from interlock.runtime.actor import Context
 from interlock.runtime.mailbox import Lane, MailboxSizes, ReplyTo
 from interlock.runtime.realtime import RealTimeSystem
@@ -280,6 +280,55 @@ async def test_a_deadline_that_was_kept_is_forgotten_and_cancels_nobody_when_its
             system.post("a", "begin")
             await system.wait_idle()
     assert done == ["went on"]
+
+
+async def test_a_call_that_cannot_be_cancelled_is_bounded_by_its_deadline_while_the_system_ends() -> None:
+    late: list[type[Exception]] = []
+
+    async def stubborn(ctx: Context, _: object, __: ReplyTo | None) -> None:
+        try:
+            with ctx.deadline(0.05), anyio.CancelScope(shield=True):
+                began.set()
+                await anyio.Event().wait()
+        except DeadlineExceeded as error:
+            late.append(type(error))
+
+    system, began = RealTimeSystem(), anyio.Event()
+    system.add("a", playing(stubborn))
+    with bounded():
+        async with system:
+            system.post("a", "begin")
+            await began.wait()
+    assert late == [DeadlineExceeded]
+
+
+async def test_a_deadline_beyond_all_bounds_is_none() -> None:
+    done: list[object] = []
+
+    async def patient(ctx: Context, message: object, _: ReplyTo | None) -> None:
+        with ctx.deadline(float("inf")):
+            done.append(message)
+
+    system = RealTimeSystem()
+    system.add("a", playing(patient))
+    with bounded():
+        async with system:
+            system.post("a", "served")
+            await system.wait_idle()
+    assert (done, system.asks.pending) == (["served"], 0)
+
+
+async def test_after_the_end_nothing_is_taken_and_nobody_waits() -> None:
+    system = RealTimeSystem()
+    system.add("a", playing(echo))
+    with bounded():
+        async with system:
+            pass
+        for lane in Lane:
+            with pytest.raises(anyio.ClosedResourceError):
+                system.post("a", "too late", lane)
+        with pytest.raises(SessionOver):
+            await system.ask("a", "too late")
 
 
 async def test_a_send_that_waits_for_room_can_be_given_up_and_leaves_the_lane_sound() -> None:

@@ -19,6 +19,7 @@ from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context
 from interlock.runtime.audit import GENESIS_HASH, AuditAnchor, verify_audit
 from interlock.runtime.mailbox import ReplyTo
+from interlock.runtime.memory_store import MemoryStore
 from interlock.runtime.recorder import EVENT_SCHEMA, METRICS_SCHEMA, STATE_SCHEMA, RunRecorder, RunSinks
 from interlock.runtime.redaction import REDACTED
 from interlock.runtime.schedule import SeededSchedule
@@ -353,3 +354,40 @@ def test_what_is_more_than_information_goes_to_the_log_as_well(level: Any, logge
     }
     assert captured.entries == ([expected] if logged else [])
     assert run.codes() == ["C2_TEST"]
+
+
+class MoodyDisk(io.StringIO):
+    """A file that nine of ten writes find full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries = 0
+
+    def write(self, text: str) -> int:
+        """Fail nine times, then write."""
+        self.tries += 1
+        if self.tries % 10:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+@pytest.mark.spec("ART-3")
+def test_lines_that_waited_for_their_store_keep_their_order_where_the_sink_fails_all_the_time() -> None:
+    """Each retry is a line of its own: more than are held back come together, and are made durable in between."""
+
+    def retried(name: str, attempt: int, error: BaseException) -> None:
+        recorder.retried(name, attempt, error)
+
+    file, store = MoodyDisk(), MemoryStore()
+    sinks = [Sink(name, None, max_retries=0, sleep=lambda _: None) for name in NAMES[:3]]
+    sinks.append(Sink("audit", file, max_retries=50, sleep=lambda _: None, on_retry=retried))
+    recorder = RunRecorder("run-1", "demo", RunSinks(*sinks))
+    store.outlives = True
+    recorder.keep_with(store)
+    for number in range(40):
+        recorder.audit(START_NS + number, "desk", "SAID", "something", {}, "INFO")
+    for _ in range(3):
+        recorder.flush()
+    lines = file.getvalue().encode().splitlines(keepends=True)
+    assert len(lines) > 300
+    assert verify_audit(lines).ok

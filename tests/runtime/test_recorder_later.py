@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import anyio
 import pytest
+import structlog
 
 from interlock.runtime.actor import AuditLevel, Crash
 from interlock.runtime.memory_store import MemoryStore
@@ -71,11 +72,14 @@ def test_what_is_changed_after_it_was_said_was_said_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_what_is_out_of_order_is_written_at_once_and_after_what_came_before(level: AuditLevel) -> None:
-    run = Run()
-    Later(run.recorder)
-    say(run.recorder, 1)
-    run.recorder.audit(START_NS + 2, "desk", "SAFETY_RAIL_TRIPPED", "stop", {}, level)
+def test_what_is_out_of_order_stands_behind_what_came_before_and_is_in_the_log_at_once(level: AuditLevel) -> None:
+    with structlog.testing.capture_logs() as logged:
+        run = Run(log=structlog.get_logger())
+        loop = Later(run.recorder)
+        say(run.recorder, 1)
+        run.recorder.audit(START_NS + 2, "desk", "SAFETY_RAIL_TRIPPED", "stop", {}, level)
+        assert [entry["event"] for entry in logged] == ["SAFETY_RAIL_TRIPPED"]
+    loop.turn()
     assert run.codes() == ["ORDER_SENT", "SAFETY_RAIL_TRIPPED"]
 
 
@@ -93,8 +97,8 @@ def test_an_audit_line_that_belongs_to_a_change_in_a_store_does_not_wait() -> No
 
 @pytest.mark.parametrize(
     "asked",
-    [RunRecorder.flush, RunRecorder.probe, RunRecorder.own_figures, RunRecorder.catch_up],
-    ids=["flush", "probe", "figures", "catch up"],
+    [RunRecorder.flush, RunRecorder.probe, RunRecorder.catch_up],
+    ids=["flush", "probe", "catch up"],
 )
 def test_who_asks_for_what_was_written_finds_all_of_it(asked: Callable[[RunRecorder], object]) -> None:
     run = Run()
@@ -103,6 +107,16 @@ def test_who_asks_for_what_was_written_finds_all_of_it(asked: Callable[[RunRecor
     asked(run.recorder)
     assert len(run.lines("events")) == 1
     assert run.codes()[0] == "ORDER_SENT"
+
+
+def test_what_is_said_after_the_loop_is_gone_stands_behind_what_waits() -> None:
+    run = Run()
+    Later(run.recorder)
+    say(run.recorder, 1)
+    run.recorder.later = None
+    say(run.recorder, 2)
+    assert [event["payload"] for event in run.records("events")] == [{"number": 1}, {"number": 2}]
+    assert run.codes() == ["ORDER_SENT"] * 2
 
 
 def test_a_sink_that_breaks_while_it_catches_up_is_told_of_and_the_rest_is_written() -> None:
@@ -115,17 +129,74 @@ def test_a_sink_that_breaks_while_it_catches_up_is_told_of_and_the_rest_is_writt
     assert [code for code in run.codes() if code == "ORDER_SENT"] == ["ORDER_SENT"] * 2
 
 
+@pytest.mark.spec("ART-3")
+def test_a_probe_is_no_older_than_what_was_said_before_it() -> None:
+    run = Run()
+    Later(run.recorder)
+    say(run.recorder, 5)
+    run.recorder.probe()
+    times = [record["ts"] for record in run.records("audit")]
+    assert times == sorted(times)
+    assert run.codes() == ["ORDER_SENT", "AUDIT_SINK_PROBE"]
+
+
+def test_a_sink_that_is_tried_again_dates_it_by_what_was_said_last() -> None:
+    run = Run(hiccups=("events",))
+    loop = Later(run.recorder)
+    for number in range(3):
+        say(run.recorder, number)
+    loop.turn()
+    loop.turn()
+    times = [record["ts"] for record in run.records("audit")]
+    assert times == sorted(times)
+    assert run.codes() == [*["ORDER_SENT"] * 3, "C2_SINK_WRITE_RETRY"]
+
+
+def nameless(run: Run) -> None:
+    """Say something of which no line can be made."""
+    run.recorder.event(START_NS, "a", "NAMELESS", {1: "a name that is no text"})  # type: ignore[dict-item]
+
+
 @pytest.mark.spec("RT-8")
-async def test_a_line_that_cannot_be_made_goes_the_way_of_a_crash_and_the_next_one_is_made() -> None:
+async def test_a_line_that_cannot_be_made_goes_the_way_of_a_crash_once_and_all_others_are_made() -> None:
     crashes: list[Crash] = []
-    run, system = Run(), RealTimeSystem(on_crash=crashes.append)
+    run = Run()
+
+    def crashed(crash: Crash) -> None:
+        crashes.append(crash)
+        run.recorder.audit(START_NS + 9, "session", "ACTOR_CRASHED", "told", {}, "CRITICAL")
+
+    system = RealTimeSystem(recorder=run.recorder, on_crash=crashed)
     async with system:
         run.recorder.later = system.soon
-        run.recorder.event(START_NS, "a", "NAMELESS", {1: "a name that is no text"})  # type: ignore[dict-item]
-        say(run.recorder, 2)
-        while not crashes:
-            await anyio.lowlevel.checkpoint()
+        for _ in range(3):
+            nameless(run)
         say(run.recorder, 3)
+        while len(run.codes()) < 2:
+            await anyio.lowlevel.checkpoint()
+        say(run.recorder, 4)
         run.recorder.flush()
     assert [(crash.actor, crash.work, type(crash.error)) for crash in crashes] == [("recorder", "lines", TypeError)]
-    assert [event["payload"] for event in run.records("events")] == [{"number": 2}, {"number": 3}]
+    assert [event["payload"] for event in run.records("events")] == [{"number": 3}, {"number": 4}]
+    assert run.codes() == ["ORDER_SENT", "ACTOR_CRASHED", "ORDER_SENT"]
+    assert run.recorder.counters == {"lines_unwritten_total": 3}
+
+
+@pytest.mark.spec("RT-8")
+async def test_where_not_even_the_crash_can_be_written_down_it_is_told_once_and_the_loop_is_not_kept_busy() -> None:
+    crashes: list[Crash] = []
+    run = Run()
+
+    def crashed(crash: Crash) -> None:
+        crashes.append(crash)
+        nameless(run)
+
+    system = RealTimeSystem(recorder=run.recorder, on_crash=crashed)
+    async with system:
+        run.recorder.later = system.soon
+        nameless(run)
+        while run.recorder.counters.get("lines_unwritten_total", 0) < 2:
+            await anyio.lowlevel.checkpoint()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+    assert (len(crashes), run.recorder.counters) == (1, {"lines_unwritten_total": 2})
