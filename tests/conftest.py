@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from interlock.runtime import store_place
+
 _NAME_LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname"})
 _AF_UNIX = 1
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -67,3 +69,9 @@ def shared_samples() -> Path:
     if not folder.is_dir():
         pytest.skip("the recordings are not beside this clone (../shared/samples)")
     return folder
+
+
+@pytest.fixture
+def plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let a store lie where pytest puts it, which may be memory."""
+    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")

@@ -133,6 +133,14 @@ class _FailingFile(apsw.VFSFile):
         super().xSync(flags)
 
 
+def three_runs(path: Path) -> Runs:
+    """Return a store on which three runs were made: r1, r2 and r3."""
+    made = Runs(path)
+    for run_id in ("r1", "r2", "r3"):
+        made.run(run_id)
+    return made
+
+
 class Runs:
     """A store on which runs were made, and the audit log that each has written."""
 

@@ -9,19 +9,14 @@ import pytest
 
 from interlock.domain.ids import client_order_id
 from interlock.domain.order_states import OrderState
-from interlock.runtime import store_place
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.sessions import SteppedSession
 from tests.session_builders import Kept, a_config, a_recorder, a_session, at, run, run_session
 from tests.store_builders import FailingDisk
 
+pytestmark = pytest.mark.usefixtures("plain_disk")
+
 AGAIN = {"script": [at(1, "d1"), at(2, "d1")], "linger_s": 5}
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from interlock.domain.session_states import SessionState
 from interlock.dryrun import run_dryrun_config
 from interlock.mocks.exchange import OpeningBook
 from interlock.mocks.kept_exchange import KeptExchange
-from interlock.runtime import store_place
 from interlock.runtime.kill_file import KillFile
 from interlock.runtime.memory_store import MemoryStore
 from interlock.runtime.sqlite_store import SqliteStore
@@ -35,11 +34,7 @@ from tests.run_builders import CONFIGS
 from tests.session_builders import BTC, Kept, a_session, at, exchange_of, orders_of, run, run_session
 from tests.store_builders import sent
 
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
+pytestmark = pytest.mark.usefixtures("plain_disk")
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from interlock.domain.ids import client_order_id
 from interlock.domain.order_states import OrderState
 from interlock.mocks.exchange import OpeningBook
 from interlock.mocks.kept_exchange import KeptExchange
-from interlock.runtime import store_place
 from interlock.runtime.damaged_store import DamagedStore
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store import Store
@@ -23,11 +22,7 @@ from tests.run_builders import CONFIGS, ROOT, a_process, kept
 from tests.session_builders import Kept, Ran, a_day, a_session, assert_agreed, at, exchange_of, run, run_session
 from tests.store_builders import FailingDisk, rows_of
 
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
+pytestmark = pytest.mark.usefixtures("plain_disk")
 
 
 @pytest.fixture

@@ -24,16 +24,10 @@ from tests.run_builders import a_config, interlock, runs_in
 from tests.session_builders import Kept, Ran, a_day, a_session, exchange_of, run_session
 from tests.store_builders import FailingDisk, copied, rows_of
 
-pytestmark = pytest.mark.spec("SAF-6", "IDM-2")
+pytestmark = [pytest.mark.spec("SAF-6", "IDM-2"), pytest.mark.usefixtures("plain_disk")]
 
 RECORDS = 30
 """How far the store has come when the disk begins to fail: in the middle of the day."""
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 @pytest.fixture

@@ -32,15 +32,14 @@ _NEVER_S: Final = 1e9
 
 
 class Asked:
-    """One request; ``due_ns`` is 0 where its asker waits for as long as it takes."""
+    """One request; ``timeout_s`` is None where its asker waits for as long as it takes."""
 
-    __slots__ = ("_waiter", "answer", "asker", "due_ns", "number", "timeout_s")
+    __slots__ = ("_waiter", "answer", "asker", "number", "timeout_s")
 
-    def __init__(self, number: int, asker: str, timeout_s: float | None, due_ns: int) -> None:
+    def __init__(self, number: int, asker: str, timeout_s: float | None) -> None:
         self.number = number
         self.asker = asker
         self.timeout_s = timeout_s
-        self.due_ns = due_ns
         self.answer: object = _NONE
         self._waiter: asyncio.Future[None] | None = None
 
@@ -125,19 +124,17 @@ class RealAsks:
         if self._closed:
             message = "the session is over"
             raise SessionOver(message)
-        due_ns = 0 if timeout_s is None else self._clock.now_ns() + to_ns(timeout_s)
         self._count = number = self._count + 1
-        asked = self._open[number] = Asked(number, asker, timeout_s, due_ns)
-        if due_ns:
-            self._put(due_ns, number)
+        asked = self._open[number] = Asked(number, asker, timeout_s)
+        if timeout_s is not None:
+            self._put(timeout_s, number)
         return asked
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Have something called once, so many seconds from now; what lies beyond all bounds is never called."""
         self._count = number = self._count + 1
         alarm = self._open[number] = _Alarm(number, call, self._open)
-        if seconds < _NEVER_S:
-            self._put(self._clock.now_ns() + to_ns(seconds), number)
+        self._put(seconds, number)
         return alarm
 
     def close(self, asked: Asked) -> None:
@@ -165,10 +162,12 @@ class RealAsks:
             self._timer.cancel()
             self._timer = None
 
-    def _put(self, due_ns: int, number: int) -> None:
-        heappush(self._heap, (due_ns, number))
-        if self._heap[0][1] == number:
-            self._wind_up()
+    def _put(self, seconds: float, number: int) -> None:
+        """Put a deadline in; one beyond all bounds is none."""
+        if seconds < _NEVER_S:
+            heappush(self._heap, (self._clock.now_ns() + to_ns(seconds), number))
+            if self._heap[0][1] == number:
+                self._wind_up()
 
     def _wind_up(self) -> None:
         """Set the timer to the deadline that comes first."""

@@ -34,10 +34,6 @@ A = TypeVar("A", bound=Actor)
 _HOST = "host"
 
 
-async def _nothing() -> None:
-    """Serve nobody."""
-
-
 class _Cell:
     """One actor with its mailbox, and what its two hands are at: one serves replies and data, the other control."""
 
@@ -62,8 +58,8 @@ class _Cell:
         self.control_taken = False
         self.jobs = 0
         self.job_limit = job_limit
-        self.serve: Piece = _nothing
-        self.serve_control: Piece = _nothing
+        self.serve: Piece
+        self.serve_control: Piece
 
 
 class RealTimeSystem:

@@ -178,11 +178,7 @@ class SteppedSystem(Stepping):
             del ready[index]
         else:
             item = ready.popleft() if ready else self._aside.popleft()
-        self.steps += 1
-        if type(item) is Task:
-            self._resume(item)
-        elif type(item) is Cell:
-            self._serve(item)
+        self._run(item)
         return None
 
     def halt(self) -> None:
@@ -341,7 +337,7 @@ class SteppedSystem(Stepping):
 
     def try_send(self, to: str, envelope: Envelope, lane: Lane) -> SendWait | None:
         """Deliver; where the lane is full, return what the sender has to wait on."""
-        cell = self._cells.get(to) or self._cell(to)
+        cell = self._cell(to)
         return None if self._offer(cell, lane, envelope) else SendWait(cell, lane, envelope)
 
     def answer(self, ticket: ReplyTo, answer: object) -> None:
@@ -385,7 +381,6 @@ class SteppedSystem(Stepping):
             return False
         if lane is Lane.CONTROL:
             cell.queue_if_urgent()
-        elif cell.busy is None and not cell.queued:
-            cell.queued = True
-            cell.ready.append(cell)
+        else:
+            cell.queue_if_waiting()
         return True

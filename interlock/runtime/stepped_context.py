@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from interlock.domain.instants import to_ns
@@ -64,18 +64,14 @@ class SteppedContext(Context):
         """Send, then wait for the answer."""
         kernel, name = self._kernel, self.name
         ask_id = kernel.asks.open()
-        deadline = None if timeout_s is None else Deadline(kernel, timeout_s)
         try:
-            if deadline is not None:
-                deadline.begin()
-            full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), Lane.DATA)
-            if full is not None:
-                await full
-            return await AwaitReply(ask_id, to)
+            with nullcontext() if timeout_s is None else Deadline(kernel, timeout_s):
+                full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), Lane.DATA)
+                if full is not None:
+                    await full
+                return await AwaitReply(ask_id, to)
         finally:
             kernel.asks.close(ask_id)
-            if deadline is not None:
-                deadline.end()
 
     def reply(self, ticket: ReplyTo, answer: object) -> None:
         """Answer a request."""

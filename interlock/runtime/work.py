@@ -129,23 +129,15 @@ class Deadline:
         self.open = True
         self.expired = False
 
-    def begin(self) -> None:
-        """Bound the waits of the task that runs now, from here on."""
-        self.task = self.system.arm(self)
-
-    def end(self) -> None:
-        """Bound them no more."""
-        self.open = False
-        if self.task is not None:
-            self.task.deadlines.remove(self)
-
     def __enter__(self) -> None:
-        self.begin()
+        self.task = self.system.arm(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self.open = False
+        if self.task is not None:
+            self.task.deadlines.remove(self)
 
 
 class Cell:

@@ -14,22 +14,15 @@ from interlock.domain.restart import SessionBegun, SessionDone
 from interlock.observe.rows import status_rows, store_rows
 from interlock.observe.store_look import look_into
 from interlock.observe.views import Status, StoreStatus
-from interlock.runtime import store_place
 from interlock.runtime.sqlite_store import SqliteStore
 from tests.domain_builders import an_order
 from tests.run_builders import CONFIGS, a_config, contents, interlock, kept
 from tests.store_builders import contents_of, fill_store, sent
 
-pytestmark = pytest.mark.spec("OBS-6")
+pytestmark = [pytest.mark.spec("OBS-6"), pytest.mark.usefixtures("plain_disk")]
 
 SCREEN = 24
 OPERATOR = ("--operator", "ada", "--reason", "compared by hand")
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 @pytest.fixture

@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from interlock.runtime import store_place
 from interlock.runtime.sqlite_store import SqliteStore
 from tests.run_builders import CONFIGS, Answer, a_config, contents, interlock, kept, runs_in
 
+pytestmark = pytest.mark.usefixtures("plain_disk")
+
 OPERATOR = ("--operator", "ada", "--reason", "compared by hand")
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 @pytest.fixture

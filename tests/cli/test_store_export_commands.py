@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from interlock.runtime import store_place
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store_audit import mend_audit
 from tests.run_builders import CONFIGS, a_config, contents, interlock, kept
 
-pytestmark = pytest.mark.spec("RST-1", "DIF-10")
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
+pytestmark = [pytest.mark.spec("RST-1", "DIF-10"), pytest.mark.usefixtures("plain_disk")]
 
 
 @pytest.fixture

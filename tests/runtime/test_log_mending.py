@@ -8,26 +8,16 @@ from pathlib import Path
 import pytest
 
 from interlock.domain.errors import BadInput
-from interlock.runtime import store_place
 from interlock.runtime.store_audit import Mended, bring_up_to_date, mend_audit
-from tests.store_builders import Runs
+from tests.store_builders import Runs, three_runs
 
-pytestmark = pytest.mark.spec("RST-1")
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
+pytestmark = [pytest.mark.spec("RST-1"), pytest.mark.usefixtures("plain_disk")]
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Runs:
     """Return a store on which three runs were made."""
-    made = Runs(tmp_path / "s.sqlite3")
-    for run_id in ("r1", "r2", "r3"):
-        made.run(run_id)
-    return made
+    return three_runs(tmp_path / "s.sqlite3")
 
 
 @pytest.mark.parametrize("run_id", ["r1", "r2", "r3"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import pytest
@@ -157,18 +158,25 @@ def nameless(run: Run) -> None:
     run.recorder.event(START_NS, "a", "NAMELESS", {1: "a name that is no text"})  # type: ignore[dict-item]
 
 
-@pytest.mark.spec("RT-8")
-async def test_a_line_that_cannot_be_made_goes_the_way_of_a_crash_once_and_all_others_are_made() -> None:
+def crashing(run: Run, told: Callable[[], None]) -> tuple[RealTimeSystem, list[Crash]]:
+    """Return a system that writes with the recorder of ``run`` and does ``told`` at a crash, and what has crashed."""
     crashes: list[Crash] = []
-    run = Run()
 
     def crashed(crash: Crash) -> None:
         crashes.append(crash)
-        run.recorder.audit(START_NS + 9, "session", "ACTOR_CRASHED", "told", {}, "CRITICAL")
+        told()
 
     system = RealTimeSystem(recorder=run.recorder, on_crash=crashed)
+    run.recorder.later = system.soon
+    return system, crashes
+
+
+@pytest.mark.spec("RT-8")
+async def test_a_line_that_cannot_be_made_goes_the_way_of_a_crash_once_and_all_others_are_made() -> None:
+    run = Run()
+    told = partial(run.recorder.audit, START_NS + 9, "session", "ACTOR_CRASHED", "told", {}, "CRITICAL")
+    system, crashes = crashing(run, told)
     async with system:
-        run.recorder.later = system.soon
         for _ in range(3):
             nameless(run)
         say(run.recorder, 3)
@@ -184,16 +192,9 @@ async def test_a_line_that_cannot_be_made_goes_the_way_of_a_crash_once_and_all_o
 
 @pytest.mark.spec("RT-8")
 async def test_where_not_even_the_crash_can_be_written_down_it_is_told_once_and_the_loop_is_not_kept_busy() -> None:
-    crashes: list[Crash] = []
     run = Run()
-
-    def crashed(crash: Crash) -> None:
-        crashes.append(crash)
-        nameless(run)
-
-    system = RealTimeSystem(recorder=run.recorder, on_crash=crashed)
+    system, crashes = crashing(run, lambda: nameless(run))
     async with system:
-        run.recorder.later = system.soon
         nameless(run)
         while run.recorder.counters.get("lines_unwritten_total", 0) < 2:
             await anyio.lowlevel.checkpoint()

@@ -19,11 +19,7 @@ from interlock.runtime.store_verify import StoreReport, verify_store
 from tests.domain_builders import an_order
 from tests.store_builders import FailingDisk, a_life, contents_of, fill_store, rows_of, sent
 
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
+pytestmark = pytest.mark.usefixtures("plain_disk")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.domain_builders import an_order
 from tests.store_builders import TABLES, a_life, contents_of, copied, fill_store, rows_of
 from tools.power_cut import quick_folder
 
-pytestmark = pytest.mark.spec("IDM-5")
+pytestmark = [pytest.mark.spec("IDM-5"), pytest.mark.usefixtures("plain_disk")]
 
 
 class Sound(NamedTuple):
@@ -37,12 +37,6 @@ class Sound(NamedTuple):
     crashed: Path
     closed: Path
     rows: dict[str, list[object]]
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 @pytest.fixture

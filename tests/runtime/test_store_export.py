@@ -13,7 +13,6 @@ import pytest
 
 from interlock.domain.errors import BadInput, StoreDamaged, StoreRefused
 from interlock.domain.ids import canonical_json
-from interlock.runtime import store_place
 from interlock.runtime.crash_points import CrashPoint
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store_anchor import GENESIS, Counts, Head, Record, text_of
@@ -21,24 +20,15 @@ from interlock.runtime.store_changes import Told
 from interlock.runtime.store_export import Exported, export_journal
 from interlock.runtime.store_import import import_journal
 from interlock.runtime.store_verify import verify_store
-from tests.store_builders import Runs, contents_of, fill_store, rows_of
+from tests.store_builders import Runs, contents_of, fill_store, rows_of, three_runs
 
-pytestmark = pytest.mark.spec("RST-1")
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
+pytestmark = [pytest.mark.spec("RST-1"), pytest.mark.usefixtures("plain_disk")]
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Runs:
     """Return a store on which three runs were made."""
-    made = Runs(tmp_path / "s.sqlite3")
-    for run_id in ("r1", "r2", "r3"):
-        made.run(run_id)
-    return made
+    return three_runs(tmp_path / "s.sqlite3")
 
 
 @pytest.fixture

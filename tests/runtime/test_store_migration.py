@@ -11,7 +11,7 @@ import pytest
 
 from interlock.domain.account_book import AccountLine, opening_lines
 from interlock.domain.errors import StoreRefused
-from interlock.runtime import store_place, store_schema
+from interlock.runtime import store_schema
 from interlock.runtime.crash_points import CrashPoint, unheard
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store import ClaimResult
@@ -24,6 +24,8 @@ from interlock.runtime.store_verify import StoreReport, verify_store
 from tests.domain_builders import an_order
 from tests.run_builders import ROOT, a_process, interlock
 from tests.store_builders import FailingDisk, a_life, contents_of
+
+pytestmark = pytest.mark.usefixtures("plain_disk")
 
 ORDERS = 7
 FIRST = len(STEPS)
@@ -43,12 +45,6 @@ def probe(point):
         os.kill(os.getpid(), signal.SIGKILL)
 SqliteStore(Path(sys.argv[1]), probe=probe)
 """
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 def a_line(fills: int) -> AccountLine:

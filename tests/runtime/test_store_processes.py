@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from interlock.domain.errors import StoreRefused
-from interlock.runtime import store_place
 from interlock.runtime.sqlite_store import SqliteStore
 from interlock.runtime.store import ClaimResult
 from interlock.runtime.store_verify import verify_store
 from tests.domain_builders import an_order
 from tests.run_builders import ROOT, a_process
+
+pytestmark = pytest.mark.usefixtures("plain_disk")
 
 HOLDER = """
 import sys
@@ -31,12 +32,6 @@ store = SqliteStore(Path(sys.argv[1]), owner="night shift")
 print("owned", flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture(autouse=True)
-def _plain_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the store lie where pytest puts it, which may be memory."""
-    monkeypatch.setattr(store_place, "MOUNTS", tmp_path / "none")
 
 
 def driven(task: str, path: Path, rounds: int = 0, seed: int = 0) -> dict[str, Any]:
