@@ -6,7 +6,6 @@ import asyncio
 import selectors
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -31,7 +30,7 @@ from interlock.domain.instants import NS_PER_S
 from interlock.domain.intents import OrderIntent, OrderType, Side, TimeInForce
 from interlock.host.opening import Sinks
 from interlock.mocks.exchange import Exchange, OpeningBook
-from interlock.runtime.clock import RealClock
+from interlock.runtime.clock import RealClock, Timer
 from tests.session_builders import BTC, ETH, Kept, a_config, intent_fields
 
 __all__ = [
@@ -116,11 +115,9 @@ class FastClock(RealClock):
         """Wait a fraction."""
         await super().sleep(seconds / self._speed)
 
-    @contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
-        """Bound by a fraction."""
-        with super().deadline(seconds / self._speed):
-            yield
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call after a fraction."""
+        return super().call_later(seconds / self._speed, call)
 
 
 class _Jumps(selectors.DefaultSelector):

@@ -73,7 +73,11 @@ class RealClock:
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the block; raises ``DeadlineExceeded`` when it takes longer than ``seconds``."""
-        return Deadline(seconds)
+        return Deadline(seconds, self)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Have the host's event loop call something once, so many seconds from now."""
+        return asyncio.get_running_loop().call_later(seconds, call)
 
 
 class Timer(Protocol):
@@ -84,7 +88,7 @@ class Timer(Protocol):
 
 
 class Timers(Protocol):
-    """What calls at an instant: an event loop, or what keeps many instants cheaper than one."""
+    """What calls at an instant: a clock, or what keeps many instants cheaper than one."""
 
     def call_later(self, seconds: float, call: Callable[[], None], /) -> Timer:
         """Have something called once, so many seconds from now."""
@@ -96,7 +100,7 @@ class Deadline(AbstractContextManager[None]):
 
     __slots__ = ("_cancelling", "_late", "_seconds", "_task", "_timer", "_timers")
 
-    def __init__(self, seconds: float, timers: Timers | None = None) -> None:
+    def __init__(self, seconds: float, timers: Timers) -> None:
         self._seconds = seconds
         self._timers = timers
         self._late = False
@@ -107,8 +111,7 @@ class Deadline(AbstractContextManager[None]):
             message = "a deadline outside any task"
             raise Broken(message)
         self._task, self._cancelling = task, task.cancelling()
-        timers: Timers = self._timers or task.get_loop()
-        self._timer = timers.call_later(self._seconds, self._expire)
+        self._timer = self._timers.call_later(self._seconds, self._expire)
 
     def _expire(self) -> None:
         self._late = True

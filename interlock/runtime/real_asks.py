@@ -107,7 +107,7 @@ class RealAsks:
         self._open: dict[int, Asked | _Alarm] = {}
         self._count = 0
         self._heap: list[tuple[int, int]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._closed = False
 
     @property
@@ -174,7 +174,7 @@ class RealAsks:
         if self._timer is not None:
             self._timer.cancel()
         left_ns = self._heap[0][0] - self._clock.now_ns()
-        self._timer = asyncio.get_running_loop().call_later(max(left_ns, 0) / NS_PER_S, self._ring)
+        self._timer = self._clock.call_later(max(left_ns, 0) / NS_PER_S, self._ring)
 
     def _ring(self) -> None:
         """End the requests whose time has come."""

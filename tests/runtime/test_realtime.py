@@ -12,6 +12,7 @@ from interlock.domain.errors import DeadlineExceeded, SessionOver
 from interlock.runtime.actor import Context
 from interlock.runtime.mailbox import Lane, MailboxSizes, ReplyTo
 from interlock.runtime.realtime import RealTimeSystem
+from tests.host_builders import FastClock
 from tests.runtime.kernel_builders import asking, playing
 
 pytestmark = pytest.mark.spec("RT-3")
@@ -300,6 +301,32 @@ async def test_a_call_that_cannot_be_cancelled_is_bounded_by_its_deadline_while_
             system.post("a", "begin")
             await began.wait()
     assert late == [DeadlineExceeded]
+
+
+async def test_deadlines_come_in_the_time_of_the_session_s_own_clock() -> None:
+    """A minute of the session is a fraction of a second here: a timer of the loop's own would come much too late."""
+    late: list[str] = []
+
+    async def waits(ctx: Context, _: object, __: ReplyTo | None) -> None:
+        try:
+            with ctx.deadline(60):
+                await anyio.Event().wait()
+        except DeadlineExceeded:
+            late.append("call")
+        try:
+            await ctx.ask("b", "never answered", 60)
+        except DeadlineExceeded:
+            late.append("request")
+
+    system = RealTimeSystem(FastClock(10_000))
+    system.add("a", playing(waits))
+    system.add("b", playing())
+    with bounded():
+        async with system:
+            system.post("a", "begin")
+            while len(late) < 2:
+                await anyio.lowlevel.checkpoint()
+    assert late == ["call", "request"]
 
 
 async def test_a_deadline_beyond_all_bounds_is_none() -> None:
