@@ -88,7 +88,7 @@ class Past(NamedTuple):
         """Read the past from a store; one that turns out to be damaged is put aside for one that says so."""
         if not store.length():
             return cls(store, used=False, book=None, live=(), lately=())
-        desk, limits = parts.desk(), parts.limits
+        desk, limits = parts.desk, parts.limits
         window_ns = to_ns(max(limits.messages_window_s, limits.repeats_window_s))
         try:
             # From the newest order on and not from the latest time: the clock may have gone back since.
@@ -154,7 +154,7 @@ def wire(
 
 def wire_alerts(system: System, parts: Parts, sinks: tuple[AlertSink, ...]) -> Alerts:
     """Make the alert actor, to which the others only tell things: it stands aside."""
-    return system.add("alerts", lambda ctx: Alerts(ctx, parts.alerts(), sinks), parts.sizes["alerts"], aside=True)
+    return system.add("alerts", lambda ctx: Alerts(ctx, parts.alerts, sinks), parts.sizes["alerts"], aside=True)
 
 
 def _rails(ctx: Context, parts: Parts, past: Past) -> SafetyRails:
@@ -162,12 +162,12 @@ def _rails(ctx: Context, parts: Parts, past: Past) -> SafetyRails:
 
 
 def _orchestrator(ctx: Context, parts: Parts, facts: PreflightFacts, recorder: RunRecorder, past: Past) -> Orchestrator:
-    link = BrokerLink(ctx, parts.link(), AttemptBudget(parts.attempts()))
-    settings, store = parts.desk(), past.store
+    link = BrokerLink(ctx, parts.link, AttemptBudget(parts.attempts))
+    settings, store = parts.desk, past.store
     commits = Commits(ctx, store, grouped=parts.config.store.group_commit)
     account = (settings.venue, settings.account)
     book = OrderBook(ctx, store, commits, past.exposure(parts, ctx.now_ns()), account=account, restored=past.used)
-    calls = OrderCalls(ctx, link, parts.settle())
+    calls = OrderCalls(ctx, link, parts.settle)
     cancels = OrderCancels(ctx, book, calls, settings.limits)
     tracker = OrderTracker(ctx, book, calls, cancels, settings.rails)
     desk = OrderDesk(ctx, settings, calls, tracker)
@@ -185,13 +185,13 @@ def _orchestrator(ctx: Context, parts: Parts, facts: PreflightFacts, recorder: R
 
 def _reconciler(ctx: Context, parts: Parts, matched: int) -> Reconciler:
     # Snapshots have a budget of their own: a busy desk must not keep the reconciler from looking.
-    per_minute = parts.attempts().per_minute
-    link = BrokerLink(ctx, parts.link(), AttemptBudget(AttemptLimits(_SNAPSHOTS_MAX, per_minute)))
-    return Reconciler(ctx, parts.reconciler(), link, matched)
+    per_minute = parts.attempts.per_minute
+    link = BrokerLink(ctx, parts.link, AttemptBudget(AttemptLimits(_SNAPSHOTS_MAX, per_minute)))
+    return Reconciler(ctx, parts.reconciler, link, matched)
 
 
 def _mock_broker(parts: Parts, past: Past) -> Callable[[Context], Actor]:
-    market, recording = parts.market(), parts.recording
+    market, recording = parts.market, parts.recording
     opening, before = parts.opening_book(past.opening(parts)), 0 if past.book is None else past.book.last.cursor
     kept = past.store.beside if recording is None else None
     exchange = Exchange(opening, before) if kept is None else KeptExchange(kept, opening, before)

@@ -117,7 +117,7 @@ def port_of(config: SessionConfig, clock: RealClock, seed: int = 1) -> MockPort:
     """Return the broker of a whole soak."""
     parts = Parts(config)
     schedule = SeededSchedule(seed, "fifo")
-    return MockPort(parts.market(), parts.opening_book(), config.broker.faults, clock=clock, schedule=schedule)
+    return MockPort(parts.market, parts.opening_book(), config.broker.faults, clock=clock, schedule=schedule)
 
 
 async def trade_on(

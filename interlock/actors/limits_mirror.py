@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from interlock.domain.broker import BrokerLimits, BrokerSnapshot
-from interlock.domain.broker_limits import LimitsAlarm, limits_alarm, limits_hash, told
+from interlock.domain.broker_limits import LimitsAlarm, limits_alarm, told
 from interlock.domain.limits import RailLimits
 from interlock.runtime.actor import Context
 
@@ -19,12 +19,12 @@ __all__ = ["LimitsMirror"]
 class LimitsMirror:
     """Keeps the broker's limits beside the engine's."""
 
-    def __init__(self, ctx: Context, limits: RailLimits) -> None:
+    def __init__(self, ctx: Context, limits: RailLimits, limits_hash: str) -> None:
         self.offered: BrokerLimits | None = None
         """What the broker said last; None: nothing."""
         self._ctx = ctx
         self._limits = limits
-        self._hash = limits_hash(limits)
+        self._hash = limits_hash
         self._as_of_ns = -1
 
     def note(self, reconcile_id: str, snapshot: BrokerSnapshot) -> LimitsAlarm | None:

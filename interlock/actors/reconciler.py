@@ -56,6 +56,7 @@ class ReconcilerSettings(msgspec.Struct, frozen=True):
     strategy_id: str
     limits: RailLimits
     """The engine's own limits, to compare the broker's with; nothing is capped here."""
+    limits_hash: str
     orchestrator: str = "orchestrator"
     grace_s: float = 5.0
     repair_wait_s: float = 15.0
@@ -84,7 +85,7 @@ class Reconciler(Actor):
             top_n=settings.top_n,
             matrix=settings.escalation,
         )
-        self.mirror = LimitsMirror(ctx, settings.limits)
+        self.mirror = LimitsMirror(ctx, settings.limits, settings.limits_hash)
         self._matched_here = 0
         self._matched_there = matched
         self._rebased: dict[str, Decimal] = {}

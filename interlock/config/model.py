@@ -286,6 +286,10 @@ class SessionConfig(Section):
         own = self.session.run_id
         return f"{self.session.session_id}-seed{self.session.seed}" if own is None else own
 
+    def under(self, faults: FaultPlan) -> SessionConfig:
+        """Return the same session under other faults of its broker."""
+        return self.model_copy(update={"broker": self.broker.model_copy(update={"faults": faults})})
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         symbols = [instrument.symbol for instrument in self.instruments]

@@ -6,6 +6,7 @@ says: its symbols, its first positions, its orders; cash is not tracked, since a
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
@@ -22,6 +23,7 @@ from interlock.actors.reconciler import ReconcilerSettings
 from interlock.config.model import SessionConfig
 from interlock.domain.alerts import AlertLimits
 from interlock.domain.broker import PlaceOrder
+from interlock.domain.broker_limits import limits_hash
 from interlock.domain.budget import AttemptLimits
 from interlock.domain.findings import Tolerances
 from interlock.domain.health import HealthLimits
@@ -55,9 +57,20 @@ class Parts:
         self.recording = recording
         self.shadow = shadow
 
-    @property
+    def under(self, config: SessionConfig) -> Parts:
+        """Return the parts of a config that differs in its broker's faults alone, which no settings depend on.
+
+        They are made only once then, for thousands of sessions.
+        """
+        for name in _MADE_ONCE:
+            getattr(self, name)
+        other = copy(self)
+        other.config = config
+        return other
+
+    @cached_property
     def start_ns(self) -> int:
-        """Return when the session begins: by its config, or shortly before the first fill of its recording."""
+        """When the session begins: by its config, or shortly before the first fill of its recording."""
         if self.recording is not None:
             return self.recording.fills[0].time_ns - LEAD_NS
         return from_datetime(self.config.session.start_utc)
@@ -138,24 +151,29 @@ class Parts:
         symbols = {order.symbol: caps for order in orders}
         return RailLimits(symbols, count, messages_max=count, repeats_max=count)
 
+    @cached_property
     def retry_policy(self) -> RetryPolicy:
-        """Return how calls are repeated."""
+        """How calls are repeated."""
         return RetryPolicy(**self.config.retry.model_dump())
 
+    @cached_property
     def attempts(self) -> AttemptLimits:
-        """Return the budgets of broker calls."""
+        """The budgets of broker calls."""
         return AttemptLimits(self.config.rails.attempts_per_order, self.config.rails.attempts_per_minute)
 
+    @cached_property
     def link(self) -> LinkSettings:
-        """Return the settings of a link to the broker."""
-        return LinkSettings(timeout_s=self.config.broker.timeout_s, policy=self.retry_policy())
+        """The settings of a link to the broker."""
+        return LinkSettings(timeout_s=self.config.broker.timeout_s, policy=self.retry_policy)
 
+    @cached_property
     def settle(self) -> SettleSettings:
-        """Return how orders in doubt are settled."""
+        """How orders in doubt are settled."""
         return SettleSettings(**self.config.settle.model_dump())
 
+    @cached_property
     def reconciler(self) -> ReconcilerSettings:
-        """Return the settings of the reconciler."""
+        """The settings of the reconciler."""
         section, config = self.config.session, self.config.reconcile
         pips = {item.symbol: item.pip_size for item in self.config.instruments if item.pip_size is not None}
         matrix = tuple(EscalationRow(**row.model_dump()) for row in config.escalation or ())
@@ -163,6 +181,7 @@ class Parts:
             section.session_id,
             section.strategy_id,
             self.limits,
+            limits_hash(self.limits),
             grace_s=config.grace_s,
             repair_wait_s=config.repair_wait_s,
             observe=self.observe,
@@ -175,8 +194,9 @@ class Parts:
             pause_on_warn=config.pause_on_warn,
         )
 
+    @cached_property
     def desk(self) -> DeskSettings:
-        """Return the settings of the order desk."""
+        """The settings of the order desk."""
         return DeskSettings(
             strategy_id=self.config.session.strategy_id,
             venue=self.config.broker.venue,
@@ -205,7 +225,7 @@ class Parts:
             shadow=self.shadow,
             live_enabled_by=live_enabled_by,
             live_override=live_override,
-            retry_error=self.retry_policy().complaint(),
+            retry_error=self.retry_policy.complaint(),
         )
 
     def session(self, facts: PreflightFacts) -> SessionSettings:
@@ -231,8 +251,9 @@ class Parts:
             version=VERSION,
         )
 
+    @cached_property
     def market(self) -> MarketSettings:
-        """Return the settings of the mock market; a recording brings its own prices."""
+        """The settings of the mock market; a recording brings its own prices."""
         broker, items = self.config.broker, () if self.recording is not None else self.config.instruments
         return MarketSettings(
             tuple(PricePath(item.symbol, item.price, item.tick_size, item.points) for item in items),
@@ -260,8 +281,9 @@ class Parts:
         plan = None if day is None else DayPlan(symbols=symbols, **day.model_dump())
         return msgspec.structs.replace(settings, script=script, day=plan)
 
+    @cached_property
     def alerts(self) -> AlertSettings:
-        """Return which alerts are told, and how deliveries are repeated."""
+        """Which alerts are told, and how deliveries are repeated."""
         config = self.config.alerts
         return AlertSettings(
             self.config.run_id,
@@ -286,3 +308,6 @@ class Parts:
             "strategy": MailboxSizes(control, 1, data, intents + _SPARE),
             "alerts": MailboxSizes(control, 1, data, _SPARE),
         }
+
+
+_MADE_ONCE: Final = tuple(name for name, made in vars(Parts).items() if isinstance(made, cached_property))

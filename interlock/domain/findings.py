@@ -124,7 +124,7 @@ def severity_of(kind: FindingKind) -> Severity:
 
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """Return the highest severity, or None where nothing was found."""
-    return max((finding.severity for finding in findings), key=_RANK.__getitem__, default=None)
+    return max([finding.severity for finding in findings], key=_RANK.__getitem__, default=None)
 
 
 def drift_pct(internal: Decimal, external: Decimal) -> Decimal:

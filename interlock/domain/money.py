@@ -56,8 +56,8 @@ _ALLOWED: Final = (
 )
 _PLAIN: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
 _TOO_LONG: Final = 10**DIGITS_MAX
-_SHORT_FRACTION: Final = 6
-"""Digits after the point up to which a decimal writes itself without an exponent, however small it is."""
+_SHORT: Final = 16
+"""Characters: a number without an exponent that is no longer than this has few enough digits on either side."""
 
 
 def parse_decimal(text: str, where: str) -> Decimal:
@@ -80,9 +80,7 @@ def decimal_text(number: Decimal) -> str:
     if not number.is_finite():
         raise InvariantBroken("NUMBER_NOT_FINITE", f"{number} is no quantity, price or amount")
     # Work on the text: Decimal.normalize() would round to the precision of the ambient context.
-    text = str(number)
-    if "E" in text:
-        text = format(number, "f")
+    text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -131,18 +129,16 @@ def _read_decimal(number: Decimal) -> Decimal:
     # Asked before it is written out: 1E+999999 would be a megabyte of zeros.
     if abs(number.adjusted()) > DIGITS_MAX:
         raise ValueError("too many digits")
-    text = str(number)
-    if "E" in text:
-        return _read_text(format(number, "f"))
+    text = format(number, "f")
     _check_text(text)
-    return number
+    return number if str(number) == text else Decimal(text)
 
 
 def _is_usual(number: Decimal) -> bool:
-    """Return whether a number is allowed as nearly all are: its text has no exponent, and it is no negative zero."""
-    sign, digits, exponent = number.as_tuple()
-    short = type(exponent) is int and -_SHORT_FRACTION <= exponent <= 0 and len(digits) <= DIGITS_MAX
-    return short and (bool(number) or not sign)
+    """Return whether a number is allowed as nearly all are: short, without an exponent, and no negative zero."""
+    text = str(number)
+    exponent = "E" in text or "e" in text  # a host may have set its thread to small letters
+    return len(text) <= _SHORT and not exponent and number.is_finite() and (bool(number) or text[0] != "-")
 
 
 def _any_sign(value: object) -> Decimal:
@@ -156,7 +152,7 @@ def _any_sign(value: object) -> Decimal:
 
 def _above_zero(value: object) -> Decimal:
     number = _any_sign(value)
-    if number <= 0:
+    if number <= ZERO:
         raise ValueError("not above zero (allowed: a number above zero)")
     return number
 

@@ -74,7 +74,7 @@ class _More(msgspec.Struct, frozen=True):
 def records_of(summary: ReconSummary, message: str, **told: str) -> Iterator[ReconRecord]:
     """Return the records that tell of one reconcile; ``told`` is added to the meta of its summary."""
     first, rest = summary.diffs[:_DIFFS_A_RECORD], summary.diffs[_DIFFS_A_RECORD:]
-    meta = msgspec.to_builtins(msgspec.structs.replace(summary, diffs=first))
+    meta = msgspec.to_builtins(msgspec.structs.replace(summary, diffs=first) if rest else summary)
     yield ReconRecord(SUMMARY_CODE, message, {**meta, **told}, "INFO")
     for start in range(0, len(rest), _DIFFS_A_RECORD):
         part = msgspec.to_builtins(rest[start : start + _DIFFS_A_RECORD])

@@ -6,7 +6,7 @@ bytes wherever they are made. The escalation matrix (DIF-7) is data: rows of sev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Final
 
@@ -32,8 +32,8 @@ _WIDE: Final = Context(prec=100)
 """Room for any drift: dust against a whole position is more digits of percent than the usual context holds."""
 
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
-_NO_SEVERITY: Final = {str(severity): 0 for severity in reversed(Severity)}
-_NO_TYPE: Final = {str(kind): 0 for kind in DiffType}
+_SEVERITIES: Final = tuple(str(severity) for severity in reversed(Severity))
+_TYPES: Final = tuple(str(kind) for kind in DiffType)
 
 
 class ReconDiff(msgspec.Struct, frozen=True, tag_field="schema", tag="ReconDiff/1"):
@@ -124,10 +124,7 @@ def summarize(
 ) -> ReconSummary:
     """Return the summary of one reconcile; the top are the worst, then the earliest, then by id."""
     all_diffs = tuple(diffs)
-    by_severity, by_type = dict(_NO_SEVERITY), dict(_NO_TYPE)
-    for diff in all_diffs:
-        by_severity[diff.severity] += 1
-        by_type[diff.diff_type] += 1
+    by_severity = _counted([diff.severity for diff in all_diffs], _SEVERITIES)
     top = sorted(all_diffs, key=lambda diff: (-_RANK[diff.severity], diff.timestamp, diff.diff_id))
     return ReconSummary(
         run_id=run_id,
@@ -135,14 +132,19 @@ def summarize(
         session_id=session_id,
         strategy_id=strategy_id,
         total_diffs=len(all_diffs),
-        counts_by_severity={name: count for name, count in by_severity.items() if count},
-        counts_by_type={name: count for name, count in by_type.items() if count},
+        counts_by_severity=by_severity,
+        counts_by_type=_counted([diff.diff_type for diff in all_diffs], _TYPES),
         top_diffs=tuple(top[:top_n]),
-        has_critical=by_severity[Severity.CRITICAL] > 0,
-        has_fail=by_severity[Severity.FAIL] > 0,
+        has_critical=Severity.CRITICAL in by_severity,
+        has_fail=Severity.FAIL in by_severity,
         max_severity=top[0].severity if top else None,
         diffs=all_diffs,
     )
+
+
+def _counted(said: Sequence[str], names: tuple[str, ...]) -> dict[str, int]:
+    """Return how often each name was said, in the order of ``names``, those that were not left out."""
+    return {name: said.count(name) for name in names if name in said}
 
 
 class EscalationRow(msgspec.Struct, frozen=True):

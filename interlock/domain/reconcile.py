@@ -238,7 +238,7 @@ def _fills(ours: tuple[Fill, ...], theirs: tuple[Fill, ...]) -> list[Finding]:
         if there is None:
             twice = _content(here) in twins
             found.append(_fill_finding(FindingKind.FILL_DUPLICATED if twice else FindingKind.FILL_ORPHANED, here, None))
-        elif here != there:
+        elif here is not there and here != there:
             found.append(_fill_finding(FindingKind.FILL_CONFLICTING, here, there))
     missing = [there for fill_id, there in external.items() if fill_id not in internal]
     found += [_fill_finding(FindingKind.FILL_MISSING_LOCALLY, None, there) for there in missing]

@@ -88,9 +88,13 @@ def _swarm(config: str, *, faults: bool, crashes: bool) -> Swarm:
     return Swarm(SessionConfig.model_validate_json(config), faults=faults, crashes=crashes)
 
 
+def _swarm_of(chunk: Chunk) -> Swarm:
+    return _swarm(chunk.config, faults=chunk.faults, crashes=chunk.crashes)
+
+
 def plan_of(chunk: Chunk, seed: int) -> RunPlan:
     """Return the plan of one of its seeds."""
-    return _swarm(chunk.config, faults=chunk.faults, crashes=chunk.crashes).plan(seed)
+    return _swarm_of(chunk).plan(seed)
 
 
 def schedule_of(chunk: Chunk, seed: int) -> Schedule:
@@ -102,12 +106,12 @@ def run_chunk(chunk: Chunk) -> Tally:
     """Run every seed of a chunk."""
     steps = simulated_ns = crashes = 0
     outcomes: dict[str, int] = {}
-    coverage, found, digest = Coverage(), [], hashlib.sha256()
+    swarm, coverage, found, digest = _swarm_of(chunk), Coverage(), [], hashlib.sha256()
     with _no_collections():
         for seed in range(chunk.first, chunk.first + chunk.count):
             log = hashlib.sha256() if chunk.logged else None
-            plan = plan_of(chunk, seed)
-            outcome = run_once(plan, schedule_of(chunk, seed), log)
+            plan = swarm.plan(seed)
+            outcome = run_once(plan, schedule_of(chunk, seed), log, parts=swarm.parts_of(plan))
             steps += outcome.steps
             simulated_ns += outcome.simulated_ns
             crashes += outcome.crashes

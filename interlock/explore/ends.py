@@ -99,7 +99,6 @@ def _accounted_for(
         return
     here = session.orchestrator.desk.book.orders
     tried = {order.client_order_id: None for order in store.records() if order.state is OrderState.CANCEL_PENDING}
-    for there in exchange.snapshot(0, 0).open_orders:
-        key = there.client_order_id
+    for key in exchange.open_keys():
         if key in here and here[key].state in (OrderState.ACK, OrderState.PARTIAL) and key not in tried:
             yield "ORC-6", f"{key} is open there, and nobody tried to cancel it"

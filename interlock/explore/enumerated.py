@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from interlock.config.model import SessionConfig
 from interlock.explore.chunk import Found, Tally
 from interlock.explore.coverage import Coverage
 from interlock.explore.every import explore_every
@@ -102,7 +101,7 @@ def enumerate_all(
     searched: list[Enumeration] = []
     crash = _CRASH_PERMILLE if quarry.crashes else 0
     for name, settings in quarry.cases.items():
-        config = settings if quarry.faults else _without_faults(settings)
+        config = settings if quarry.faults else settings.under(FaultPlan())
         plan = RunPlan(config, must_settle=False, crash_permille=crash, crashes_max=1, steps_max=_STEPS_MAX)
         try:
             one, failure, tape = _searched(name, plan, quarry, total)
@@ -124,7 +123,3 @@ def _searched(name: str, plan: RunPlan, quarry: Quarry, total: _Sum) -> tuple[En
         return one, every.failure, every.tape
     some = explore_all(plan, quarry.depth, runs_max=quarry.runs, seen=total.seen)
     return Enumeration(name, some.runs, some.runs, some.cut, 0, some.complete), some.failure, some.tape
-
-
-def _without_faults(config: SessionConfig) -> SessionConfig:
-    return config.model_copy(update={"broker": config.broker.model_copy(update={"faults": FaultPlan()})})

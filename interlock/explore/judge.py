@@ -74,9 +74,9 @@ def _untold(session: SteppedSession, exchange: Exchange) -> Iterator[str]:
     if hides_orders(config) and any(rule.fault is Fault.STALE_SNAPSHOT for rule in config.broker.faults.rules):
         return  # a hidden order and a snapshot from before it are two lies that agree
     told = () if report is None else report.open_there
-    for there in exchange.snapshot(0, 0).open_orders:
-        if there.client_order_id not in told:
-            yield there.client_order_id
+    for key in exchange.open_keys():
+        if key not in told:
+            yield key
 
 
 def _always(

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from interlock.config.model import SessionConfig
+from interlock.config.parts import Parts
 from interlock.mocks.fault_rows import MUST_SETTLE, ROWS
 from interlock.mocks.faults import STORE_FAULTS, Fault, FaultPlan, FaultRule
 from interlock.runtime.seeds import SeededStreams
@@ -44,6 +45,7 @@ class Swarm:
         self, base: SessionConfig, *, kinds: tuple[str, ...] = tuple(ROWS), faults: bool = True, crashes: bool = True
     ) -> None:
         self._base = base
+        self._parts = Parts(base)
         own = base.broker.faults
         # A switch that could not be stored is forgotten with the process: two failures at once, which nothing survives.
         self._crashes = crashes and all(rule.fault is not Fault.KILL_SWITCH_THROWS for rule in own.rules)
@@ -68,12 +70,16 @@ class Swarm:
         rules = [rule for name, weight in chosen.items() for rule in self._weighed(name, weight)]
         after_s, until_s = self._window
         plan = FaultPlan.model_construct(rules=(*self._own, *rules), after_s=after_s, until_s=until_s)
-        config = self._base.model_copy(update={"broker": self._base.broker.model_copy(update={"faults": plan})})
+        config = self._base.under(plan)
         usual = all(ROWS[name].spec in MUST_SETTLE for name in chosen) and not self._own
         crash = _CRASH_PERMILLE[draw.below(len(_CRASH_PERMILLE), "crash")] if self._crashes else 0
         # A session that is stopped while the broker still lies may believe the last lie: there the host lets it end.
         stop = _STOP_PERMILLE[draw.below(len(_STOP_PERMILLE), "stop")] if usual else 0
         return RunPlan(config, usual and not stop, crash, stop_permille=stop)
+
+    def parts_of(self, plan: RunPlan) -> Parts:
+        """Return the parts of one of its plans; the settings of all of them are made once."""
+        return self._parts.under(plan.config)
 
     def _weighed(self, name: str, weight: int) -> tuple[FaultRule, ...]:
         """Return the rules of a row with a weight, which each chunk of seeds asks for again and again."""

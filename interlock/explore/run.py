@@ -51,9 +51,15 @@ class Run:
     """One run on its way: its session as it is now, its store and the broker's book, which outlive every crash."""
 
     def __init__(
-        self, plan: RunPlan, schedule: Schedule, log: Log | None = None, follower: Follower | None = None
+        self,
+        plan: RunPlan,
+        schedule: Schedule,
+        log: Log | None = None,
+        follower: Follower | None = None,
+        parts: Parts | None = None,
     ) -> None:
         config = plan.config
+        parts = parts or Parts(config)
         self.log = log
         self.follower = follower or Follower()
         self.plan = plan
@@ -63,9 +69,9 @@ class Run:
         self.store = store_for(config.broker.faults, config.store.ttl_s)
         if isinstance(self.store, FaultyStore):
             self.store.on_strike = self._struck
-        self.start_ns = Parts(config).start_ns
+        self.start_ns = parts.start_ns
         recorder = self._recorder()
-        self.session = SteppedSession(config, recorder, schedule=schedule, store=self.store)
+        self.session = SteppedSession(parts, recorder, schedule=schedule, store=self.store)
         recorder.live = self.session.orchestrator.desk.book.live
         if not isinstance(self.session.broker, MockBroker):
             message = "only sessions with the mock broker are explored"
@@ -76,7 +82,6 @@ class Run:
         self.crashes = 0
         self.crash_now = False
         self.follower.begins(self.session)
-        self._until_ns: int | None = None
 
     def _recorder(self) -> QuietRecorder:
         names = "explored", self.plan.config.session.strategy_id
@@ -90,11 +95,9 @@ class Run:
 
     def go(self, until_ns: int | None = None) -> None:
         """Run to the end, through every crash; or until it is ``until_ns``, to go on later."""
-        plan, self._until_ns = self.plan, until_ns
+        plan = self.plan
         for _ in range(plan.crashes_max + 1):
-            crashing = plan.crash_permille > 0 and self.crashes < plan.crashes_max
-            disturbed = crashing or plan.stop_permille > 0 or until_ns is not None
-            watch = self._with_disturbances if disturbed else self.watch
+            watch = self._disturbed(until_ns)
             if self.follower.wants_steps:
                 watch = self._followed(watch)
             report = self.session.run_watched(plan.steps_max - self.steps, watch)
@@ -112,18 +115,27 @@ class Run:
 
         return stepped
 
-    def _with_disturbances(self) -> bool:
-        if not self.watch():
-            return False
-        session, plan, chance = self.session, self.plan, self.schedule.chance
-        if session.over:
-            return True
-        if plan.stop_permille and chance(plan.stop_permille, STOP_LABEL):
-            session.stop("the host wants to")
-        if plan.crash_permille and self.crashes < plan.crashes_max and chance(plan.crash_permille, CRASH_LABEL):
-            self.crash_now = True
-            return False
-        return self._until_ns is None or session.system.clock.now_ns() < self._until_ns
+    def _disturbed(self, until_ns: int | None) -> Callable[[], bool]:
+        """Return the watch of this session, with the draws after each step whether it is killed, or told to stop."""
+        plan, watch, session, chance = self.plan, self.watch, self.session, self.schedule.chance
+        kill = plan.crash_permille if self.crashes < plan.crashes_max else 0
+        stop, clock = plan.stop_permille, session.system.clock
+        if not (kill or stop or until_ns is not None):
+            return watch
+
+        def stepped() -> bool:
+            if not watch():
+                return False
+            if session.over:
+                return True
+            if stop and chance(stop, STOP_LABEL):
+                session.stop("the host wants to")
+            if kill and chance(kill, CRASH_LABEL):
+                self.crash_now = True
+                return False
+            return until_ns is None or clock.now_ns() < until_ns
+
+        return stepped
 
     def _restart(self) -> None:
         self.crash_now = False
@@ -137,9 +149,18 @@ class Run:
         self.follower.begins(self.session)
 
 
-def run_once(plan: RunPlan, schedule: Schedule, log: Log | None = None, follower: Follower | None = None) -> RunOutcome:
-    """Run once and return how it went; ``log`` takes all that is said, ``follower`` is shown the run on its way."""
-    run = Run(plan, schedule, log, follower)
+def run_once(
+    plan: RunPlan,
+    schedule: Schedule,
+    log: Log | None = None,
+    follower: Follower | None = None,
+    parts: Parts | None = None,
+) -> RunOutcome:
+    """Run once and return how it went.
+
+    ``log`` takes all that is said, ``follower`` is shown the run on its way, ``parts`` are those of the plan's config.
+    """
+    run = Run(plan, schedule, log, follower, parts)
     try:
         run.go()
         return outcome_of(run)

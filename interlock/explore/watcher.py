@@ -93,8 +93,7 @@ class Watcher:
         """Hold a session that begins again to what may be open at the broker: all of it counts as open here (I11)."""
         self._session, self._outcomes, self._told = session, session.strategy.outcomes, 0
         exposure = session.orchestrator.desk.book.exposure
-        for order in self._exchange.snapshot(0, 0).open_orders:
-            key = order.client_order_id
+        for key in self._exchange.open_keys():
             if key in self._claimed_at and not exposure.holds(key) and not ended(self._orders[key]):
                 self._fail("I11", f"{key} is open there and counts for nothing here after a restart")
 

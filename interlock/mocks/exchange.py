@@ -267,6 +267,10 @@ class Exchange:
 
     # -- the account ----------------------------------------------------------------------------------------
 
+    def open_keys(self) -> tuple[str, ...]:
+        """Return the client order id of every open order, by symbol and age."""
+        return tuple(key for orders in self._resting.values() for key in orders)
+
     def snapshot(self, now_ns: int, fills_after: int) -> BrokerSnapshot:
         """Return the account as it is now, with the fills above a cursor."""
         resting = [order for orders in self._resting.values() for order in orders.values()]

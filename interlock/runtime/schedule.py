@@ -118,13 +118,13 @@ class SeededSchedule(Schedule):
 
     def __init__(self, seed: int, order: OrderPolicy = "fifo") -> None:
         super().__init__(order)
-        self._below = SeededStreams(seed).below
+        self._streams = SeededStreams(seed)
 
     def _choose(self, n: int, label: str) -> int:
-        return self._below(n, label)
+        return int(self._streams[label]() * n)
 
     def _strike(self, permille: int, label: str) -> int:
-        return 1 if self._below(_PERMILLE, label) < permille else 0
+        return 1 if self._streams[label]() * _PERMILLE < permille else 0
 
 
 class TapeSchedule(Schedule):

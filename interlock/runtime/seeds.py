@@ -14,19 +14,18 @@ from interlock.domain.ids import stable_id
 __all__ = ["SeededStreams"]
 
 
-class SeededStreams:
-    """Uniform draws by label. Equal seeds give equal streams on every machine and Python version."""
+class SeededStreams(dict[str, Callable[[], float]]):
+    """The stream of each label: a call of it draws from [0, 1). Equal seeds give equal streams everywhere."""
 
     def __init__(self, seed: int) -> None:
+        super().__init__()
         self.seed = seed
-        self._streams: dict[str, Callable[[], float]] = {}
 
     def below(self, n: int, label: str) -> int:
         """Return a whole number in ``0 .. n-1`` from the stream of ``label``."""
-        stream = self._streams.get(label)
-        return int((stream or self._begin(label))() * n)
+        return int(self[label]() * n)
 
-    def _begin(self, label: str) -> Callable[[], float]:
+    def __missing__(self, label: str) -> Callable[[], float]:
         # random() of a Mersenne Twister seeded with an int is guaranteed stable across versions.
-        stream = self._streams[label] = random.Random(int(stable_id("seed", self.seed, label), 16)).random
+        stream = self[label] = random.Random(int(stable_id("seed", self.seed, label), 16)).random
         return stream

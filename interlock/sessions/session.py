@@ -87,25 +87,24 @@ def _reconcile_id(crash: Crash) -> object:
 
 
 class Session(ABC):
-    """The parts of one session, whatever drives them, and how it ended."""
+    """The parts of one session, whatever drives them, and how it ended. Made of a config, or of parts made before."""
 
     steps = 0
     late_replies = 0
 
     def __init__(
         self,
-        config: SessionConfig,
+        config: SessionConfig | Parts,
         recorder: RunRecorder,
         *,
         recording: Recording | None = None,
         live: LiveRequest | None = None,
         store: Store | None = None,
         shadow: bool = False,
-        parts: Parts | None = None,
     ) -> None:
-        self.config = config
+        self.parts = config if isinstance(config, Parts) else Parts(config, recording, shadow=shadow)
+        self.config = config = self.parts.config
         self.recorder = recorder
-        self.parts = parts or Parts(config, recording, shadow=shadow)
         self.past = Past.of(store or store_for(config.broker.faults, config.store.ttl_s), self.parts)
         self.store = self.past.store
         self._live = live or LiveRequest()

@@ -12,6 +12,7 @@ from typing import Final, Self, TypeVar, cast
 
 from interlock.config.alert_sinks import stepped_sinks
 from interlock.config.model import SessionConfig
+from interlock.config.parts import Parts
 from interlock.domain.messages import StartSession
 from interlock.mocks.recording import Recording
 from interlock.runtime.actor import Actor, Context
@@ -39,7 +40,7 @@ class SteppedSession(Session):
 
     def __init__(
         self,
-        config: SessionConfig,
+        config: SessionConfig | Parts,
         recorder: RunRecorder,
         *,
         clock: VirtualClock | None = None,
@@ -50,10 +51,10 @@ class SteppedSession(Session):
         store: Store | None = None,
     ) -> None:
         super().__init__(config, recorder, recording=recording, live=live, store=store)
-        self.schedule = schedule or SeededSchedule(config.session.seed, config.session.scheduler)
+        self.schedule = schedule or SeededSchedule(self.config.session.seed, self.config.session.scheduler)
         virtual = clock or VirtualClock(self.parts.start_ns)
         self.system = SteppedSystem(virtual, self.schedule, recorder, self._crashed)
-        self.bind(self.system, virtual, broker, stepped_sinks(config, recorder.alert_sinks))
+        self.bind(self.system, virtual, broker, stepped_sinks(self.config, recorder.alert_sinks))
         self.begin()
 
     def crash(self) -> None:
@@ -127,8 +128,7 @@ class RestartedSession(SteppedSession):
         config: SessionConfig | None = None,
         store: Store | None = None,
     ) -> None:
-        parts = crashed.parts if config is None else None
-        Session.__init__(self, config or crashed.config, recorder, store=store or crashed.store, parts=parts)
+        Session.__init__(self, config or crashed.parts, recorder, store=store or crashed.store)
         self.schedule, self.system = crashed.schedule, crashed.system
         self.system.recorder, self.system.on_crash = recorder, self._crashed
         joined = _Rejoined(self.system, crashed.broker)

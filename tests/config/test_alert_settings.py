@@ -68,7 +68,7 @@ def test_log_and_file_are_on_by_default_and_webhooks_are_not(tmp_path: Path) -> 
 
 def test_the_settings_reach_the_actor() -> None:
     alerts = {"dedupe_window_s": 7, "rate_max": 8, "rate_window_s": 9, "backlog_max": 10, "retry": {"attempts_max": 5}}
-    made = Parts(a_config(**alerts)).alerts()
+    made = Parts(a_config(**alerts)).alerts
     assert (made.limits.dedupe_window_s, made.limits.rate_max, made.limits.rate_window_s) == (7, 8, 9)
     assert (made.backlog_max, made.policy.attempts_max, made.run_id) == (10, 5, "short-seed0")
 

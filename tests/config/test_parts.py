@@ -110,7 +110,7 @@ def test_orders_that_only_the_broker_knows_have_the_decision_as_their_key() -> N
 
 
 def test_the_market_has_a_path_for_every_instrument() -> None:
-    market = parts(broker={"request_latency_s": 0.5, "lot": "0.1"}).market()
+    market = parts(broker={"request_latency_s": 0.5, "lot": "0.1"}).market
     assert [(path.symbol, path.start, path.points) for path in market.paths] == [
         ("BTC/EUR", Decimal(100), (Decimal(100), Decimal(101))),
         ("ETH/EUR", Decimal(10), ()),
@@ -137,12 +137,12 @@ def test_the_other_parts_get_their_settings_unchanged() -> None:
         settle={"interval_s": 1, "settle_after_s": 9, "deadline_s": 30, "asks_max": 7},
         reconcile={"grace_s": 4, "every_s": 60, "deadline_s": 600, "observe": True},
     )
-    assert (made.attempts().per_order, made.attempts().per_minute) == (4, 50)
-    assert (made.retry_policy().attempts_max, made.retry_policy().jitter_s) == (2, 0.0)
-    assert (made.link().timeout_s, made.link().policy) == (3.0, made.retry_policy())
-    assert (made.settle().settle_after_s, made.settle().asks_max) == (9.0, 7)
-    assert (made.reconciler().grace_s, made.reconciler().observe) == (4.0, True)
-    desk = made.desk()
+    assert (made.attempts.per_order, made.attempts.per_minute) == (4, 50)
+    assert (made.retry_policy.attempts_max, made.retry_policy.jitter_s) == (2, 0.0)
+    assert (made.link.timeout_s, made.link.policy) == (3.0, made.retry_policy)
+    assert (made.settle.settle_after_s, made.settle.asks_max) == (9.0, 7)
+    assert (made.reconciler.grace_s, made.reconciler.observe) == (4.0, True)
+    desk = made.desk
     assert (desk.venue, desk.account, desk.strategy_id, desk.in_flight_max) == ("v", "l", "strat_demo", 20)
     assert desk.limits == made.limits
     session = made.session(made.facts(broker_is_mock=True, live_enabled_by=(), live_override=False))
@@ -220,4 +220,4 @@ def test_a_recording_is_the_workload_and_the_market() -> None:
         ("rec-1", Decimal(3), Decimal("2.0")),
         ("rec-2", Decimal(1), Decimal(9)),
     ]
-    assert made.market().paths == ()
+    assert made.market.paths == ()

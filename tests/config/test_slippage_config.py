@@ -109,8 +109,8 @@ def test_pip_size_and_lot_step_reach_the_rails_and_the_reconciler() -> None:
     caps = made.limits.symbols
     assert (caps[EUR].lot_step, caps[EUR].pip_size) == (Decimal("0.5"), Decimal("0.0001"))
     assert (caps[GBP].lot_step, caps[GBP].pip_size) == (None, Decimal("0.0001"))
-    assert made.reconciler().tolerances.pip_sizes == {EUR: Decimal("0.0001"), GBP: Decimal("0.0001")}
-    assert made.reconciler().limits == made.limits
+    assert made.reconciler.tolerances.pip_sizes == {EUR: Decimal("0.0001"), GBP: Decimal("0.0001")}
+    assert made.reconciler.limits == made.limits
 
 
 @pytest.mark.spec("BRK-1")

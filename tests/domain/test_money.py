@@ -182,11 +182,16 @@ def test_the_canonical_text_has_no_exponent_and_no_trailing_zeros(number: Decima
     assert decimal_text(number) == text
 
 
-def test_the_canonical_text_does_not_depend_on_the_ambient_precision() -> None:
-    """A host may have set its own decimal context."""
-    with localcontext(prec=3):
+def test_neither_the_text_nor_the_doors_depend_on_the_ambient_context() -> None:
+    """A host may have set its own: a small precision, and small letters for exponents."""
+    with localcontext(prec=3, capitals=0):
         assert decimal_text(Decimal("123456.789")) == "123456.789"
+        assert decimal_text(Decimal("1.00625E-12")) == "0.00000000000100625"
         assert parse_decimal("123456.789", "px") == Decimal("123456.789")
+        assert str(Door.model_validate({"price": Decimal("1.00625E+8")}).price) == "100625000"
+        for refused in ("1E+999999", "1.23456789E-15"):
+            with pytest.raises(ValidationError, match="too many digits"):
+                Door.model_validate({"price": Decimal(refused)})
 
 
 @pytest.mark.parametrize("number", [Decimal("NaN"), Decimal("Infinity"), Decimal("-Infinity")])

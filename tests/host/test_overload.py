@@ -125,7 +125,7 @@ def test_the_mock_broker_behind_the_port_is_overrun_by_nobody(loop: str) -> None
         config = host_config(rails=WIDE, host={"waiting_max": 500})
         parts = Parts(config)
         async with (
-            MockPort(parts.market(), parts.opening_book()) as port,
+            MockPort(parts.market, parts.opening_book()) as port,
             open_session(config, broker=port) as session,
         ):
             said = await asyncio.gather(
