@@ -86,7 +86,8 @@ explore-long: $(VENV)/.installed ## Explore every case, a million runs (RUNS=N),
 	$(BIN)/interlock explore --scenario all --runs $(RUNS) --jobs 2 --failures 20 --all-hit --json out/explored/long.json
 
 explore-every: $(VENV)/.installed ## See every schedule of the races, however many deviations, and say how many there are (minutes)
-	$(BIN)/interlock explore --scenario cancel-race --scenario trip-beside-an-order --strategy exhaustive --no-crashes
+	$(BIN)/interlock explore --scenario cancel-race --scenario trip-beside-an-order \
+		--scenario trip-in-a-backlog --strategy exhaustive --no-crashes
 	$(BIN)/interlock explore --scenario restart-at-the-claim --strategy exhaustive
 
 mutants: $(VENV)/.installed ## Search for every planted fault anew and write docs/mutants.md (a minute)

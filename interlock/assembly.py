@@ -63,6 +63,10 @@ class System(Protocol):
         """Put a message in from outside the actors."""
         ...
 
+    def waiting(self, name: str, lane: Lane) -> int:
+        """Return how many messages wait in one lane of an actor."""
+        ...
+
 
 class Parties(NamedTuple):
     """The actors of one session."""
@@ -135,7 +139,7 @@ def wire(
 ) -> Parties:
     """Make the actors. ``broker`` replaces the mock broker; it is asked whether it is one."""
     sizes = parts.sizes
-    there: Actor = system.add("broker", broker or _mock_broker(parts, past), sizes["broker"])
+    there: Actor = system.add("broker", broker or (lambda ctx: _mock_broker(ctx, parts, past)), sizes["broker"])
     rails = system.add("rails", lambda ctx: _rails(ctx, parts, past), sizes["rails"])
     matched = 0 if past.book is None else past.book.last.matched
     reconciler = system.add("reconciler", lambda ctx: _reconciler(ctx, parts, matched), sizes["reconciler"])
@@ -190,19 +194,14 @@ def _reconciler(ctx: Context, parts: Parts, matched: int) -> Reconciler:
     return Reconciler(ctx, parts.reconciler, link, matched)
 
 
-def _mock_broker(parts: Parts, past: Past) -> Callable[[Context], Actor]:
+def _mock_broker(ctx: Context, parts: Parts, past: Past) -> Actor:
     market, recording = parts.market, parts.recording
     opening, before = parts.opening_book(past.opening(parts)), 0 if past.book is None else past.book.last.cursor
     kept = past.store.beside if recording is None else None
     exchange = Exchange(opening, before) if kept is None else KeptExchange(kept, opening, before)
     if recording is not None:
-        strategy_id = parts.config.session.strategy_id
-        return lambda ctx: RecordedBroker(ctx, market, exchange, recording, strategy_id)
-
-    def build(ctx: Context) -> Actor:
-        broker = MockBroker(ctx, market, exchange, parts.config.broker.faults)
-        for request in parts.unknown_orders():
-            exchange.place(request)
-        return broker
-
-    return build
+        return RecordedBroker(ctx, market, exchange, recording, parts.config.session.strategy_id)
+    broker = MockBroker(ctx, market, exchange, parts.config.broker.faults)
+    for request in parts.unknown_orders():
+        exchange.place(request)
+    return broker

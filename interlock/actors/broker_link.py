@@ -42,6 +42,9 @@ __all__ = ["BrokerLink", "LinkSettings"]
 
 T = TypeVar("T")
 
+_KEY: Final = "client_order_id"
+"""What every answer about one order has."""
+
 _REPEAT_WRITES: Final = (RateLimited, NotSent)
 _REPEAT_READS: Final = (RateLimited, NotSent, OutcomeUnknown)
 
@@ -120,7 +123,7 @@ class BrokerLink:
         except DeadlineExceeded as error:
             raise OutcomeUnknown(str(error)) from error
         self.last_answer_ns = self._ctx.now_ns()
-        if isinstance(answer, expected) and getattr(answer, "client_order_id", key) == key:
+        if isinstance(answer, expected) and (type(answer) is BrokerSnapshot or getattr(answer, _KEY) == key):
             return answer
         if isinstance(answer, Throttled):
             raise RateLimited(answer.retry_after_s)

@@ -221,13 +221,13 @@ class OrderBook:
             self.live.pop(key, None)
         ctx.count(_TRANSITIONS[before.state, after.state])
         ctx.emit("ORDER_STATE", _told(before, after, event, fill))
-        code = "unsettled_order"
-        if after.state is OrderState.QUARANTINED:
+        code, stuck = "unsettled_order", after.state is OrderState.QUARANTINED
+        if stuck:
             self._halt(code)
         self.commits.changed()
         if self.on_change is not None:
             self.commits.then(partial(self.on_change, after, event, fill))
-        if after.state is OrderState.QUARANTINED:
+        if stuck:
             ctx.sometimes(Sometimes.QUARANTINED)
             raise InvariantBroken(code, "an order that only an operator can settle", {"client_order_id": key})
 

@@ -6,7 +6,6 @@ says: its symbols, its first positions, its orders; cash is not tracked, since a
 
 from __future__ import annotations
 
-from copy import copy
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
@@ -64,8 +63,8 @@ class Parts:
         """
         for name in _MADE_ONCE:
             getattr(self, name)
-        other = copy(self)
-        other.config = config
+        other = Parts(config, self.recording, shadow=self.shadow)
+        vars(other).update({**vars(self), "config": config})
         return other
 
     @cached_property

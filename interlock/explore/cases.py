@@ -70,6 +70,11 @@ def _micro(points: tuple[str, ...], script: list[Tree], rules: list[Tree], **sec
     return {**tree, **sections}
 
 
+def _still(tree: Tree) -> Tree:
+    """Return the same while the price stands still."""
+    return {**tree, "broker": {**tree["broker"], "price_every_s": 30}}
+
+
 _CANCEL_RACE: Final = _micro(
     ("100", "89"),
     [{"at_s": 1, "submit": _intent("race")}, {"at_s": 2, "cancel": "race"}],
@@ -93,12 +98,23 @@ _TRIP_UNDER_BACKLOG: Final = _micro(
 )
 """A fill that comes again with another price, while orders are on their way through small mailboxes."""
 
-_TRIP_BESIDE_AN_ORDER: Final = {
-    **_TRIP_UNDER_BACKLOG,
-    "broker": {**_TRIP_UNDER_BACKLOG["broker"], "price_every_s": 30},
-    "strategy": {**_TRIP_UNDER_BACKLOG["strategy"], "script": _TRIP_UNDER_BACKLOG["strategy"]["script"][:2]},
-}
+_TRIP_BESIDE_AN_ORDER: Final = _still(
+    {
+        **_TRIP_UNDER_BACKLOG,
+        "strategy": {**_TRIP_UNDER_BACKLOG["strategy"], "script": _TRIP_UNDER_BACKLOG["strategy"]["script"][:2]},
+    }
+)
 """The same with one other order: so few steps that every schedule can be seen."""
+
+_TRIP_IN_A_BACKLOG: Final = _still(
+    _micro(
+        ("100",),
+        [{"at_s": 1, "submit": _intent(f"waits{number}", str(80 + number))} for number in range(3)],
+        [{"fault": "store_locked", "nth": [1]}],
+        sinks={"mailbox_data": 1},
+    )
+)
+"""A claim that the store refuses, while other orders wait for room in full mailboxes: none of them may leave."""
 
 _RESTART_AT_THE_CLAIM: Final = _micro(
     ("100",),
@@ -136,6 +152,7 @@ CASES: Final[dict[str, Tree]] = {
     "cancel-race": _CANCEL_RACE,
     "trip-under-backlog": _TRIP_UNDER_BACKLOG,
     "trip-beside-an-order": _TRIP_BESIDE_AN_ORDER,
+    "trip-in-a-backlog": _TRIP_IN_A_BACKLOG,
     "restart-at-the-claim": _RESTART_AT_THE_CLAIM,
     "small": _day(3),
     "busy": _day(10),

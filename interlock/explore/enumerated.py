@@ -121,5 +121,5 @@ def _searched(name: str, plan: RunPlan, quarry: Quarry, total: _Sum) -> tuple[En
         every = explore_every(plan, runs_max=quarry.runs, seen=total.seen_or_left)
         one = Enumeration(name, every.schedules, every.runs, every.merged, every.states, every.complete)
         return one, every.failure, every.tape
-    some = explore_all(plan, quarry.depth, runs_max=quarry.runs, seen=total.seen)
+    some = explore_all(plan, quarry.depth, runs_max=quarry.runs, seen=total.seen_or_left)
     return Enumeration(name, some.runs, some.runs, some.cut, 0, some.complete), some.failure, some.tape

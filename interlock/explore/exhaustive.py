@@ -20,7 +20,7 @@ import msgspec
 from interlock.domain.errors import Nondeterminism
 from interlock.explore.failure import Failure
 from interlock.explore.plan import RunPlan
-from interlock.explore.run import CRASH_LABEL, RunOutcome, run_once
+from interlock.explore.run import CRASH_LABEL, Run, RunOutcome, outcome_of
 from interlock.runtime.schedule import ORDER_LABEL, Schedule, Tape
 
 __all__ = ["Enumerated", "explore_all"]
@@ -162,12 +162,12 @@ def explore_all(
     labels: tuple[str, ...] = ("fault.", CRASH_LABEL),
     runs_max: int = 200_000,
     reduce: bool = True,
-    seen: Callable[[RunOutcome], None] | None = None,
+    seen: Callable[[Run, RunOutcome], None] | None = None,
 ) -> Enumerated:
     """Run every schedule with at most ``bound`` deviations; stops at the first that breaks something.
 
     Choices under other labels than the order and ``labels`` (prefixes) take the ordinary course. ``seen`` is told each
-    outcome. ``reduce=False`` leaves equivalent orders in, to compare.
+    run with its outcome. ``reduce=False`` leaves equivalent orders in, to compare.
     """
     stack: list[_Node] = []
     outcomes: dict[str, int] = {}
@@ -179,17 +179,21 @@ def explore_all(
 
     for _ in range(runs_max):
         walk = _Walk(stack, bound, labels, reduce=reduce)
+        run = Run(plan, walk)
         try:
-            outcome = run_once(plan, walk)
+            run.go()
+            outcome = outcome_of(run)
         except _Cut:
             cut += 1
         else:
             runs += 1
             outcomes[outcome.outcome] = outcomes.get(outcome.outcome, 0) + 1
             if seen is not None:
-                seen(outcome)
+                seen(run, outcome)
             if outcome.failure is not None:
                 return ended(complete=False, failed=outcome)
+        finally:
+            run.session.close()
         walk.finish()
         choices = max(choices, len(stack))
         if not _advance(stack, bound):

@@ -43,8 +43,6 @@ class RunOutcome(msgspec.Struct, frozen=True):
     crashes: int
     tape: Tape
     counters: dict[str, int]
-    final: str = ""
-    """Where everything was left: orders, fills and positions, as text."""
 
 
 class Run:
@@ -137,6 +135,14 @@ class Run:
 
         return stepped
 
+    def left(self) -> str:
+        """Return where everything was left: orders, fills and positions, as text."""
+        records, exchange = self.store.all_records(), self.exchange
+        orders = {order.client_order_id: (str(order.state), str(order.filled)) for order in self.store.records()}
+        fills = sorted(record.execution.fill.fill_id for record in records if record.execution is not None)
+        held = sorted((symbol, str(quantity)) for symbol, quantity in exchange.positions.items())
+        return f"{sorted(orders.items())} {fills} {held} {exchange.cash}"
+
     def _restart(self) -> None:
         self.crash_now = False
         self.crashes += 1
@@ -181,13 +187,5 @@ def outcome_of(run: Run) -> RunOutcome:
         )
         broken = broken or looked_back(run.session, result, run.store, run.exchange, run.counters)
     simulated_ns = run.session.system.clock.now_ns() - run.start_ns
-    final = _final(run)
     failure = None if broken is None else Failure(broken.invariant, broken.text, steps, last or told(run.said))
-    return RunOutcome(outcome, failure, steps, simulated_ns, run.crashes, run.schedule.tape(), run.counters, final)
-
-
-def _final(run: Run) -> str:
-    orders = {order.client_order_id: (str(order.state), str(order.filled)) for order in run.store.records()}
-    fills = sorted(record.execution.fill.fill_id for record in run.store.all_records() if record.execution is not None)
-    held = sorted((symbol, str(quantity)) for symbol, quantity in run.exchange.positions.items())
-    return f"{sorted(orders.items())} {fills} {held} {run.exchange.cash}"
+    return RunOutcome(outcome, failure, steps, simulated_ns, run.crashes, run.schedule.tape(), run.counters)

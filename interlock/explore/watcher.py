@@ -43,6 +43,8 @@ class Watcher:
         self._taken = broker.exchange.accepted
         self._counters = counters
         self._caps = Caps(session.parts.limits, session.parts.opening()[1])
+        self._seen = 0
+        """How many of all these there were, which only become more but for a crash."""
         self._records = 0
         self._requested = 0
         self._accepted = 0
@@ -57,6 +59,14 @@ class Watcher:
 
     def __call__(self) -> bool:
         """Look at what has changed; return whether all still holds."""
+        here = self._counters.get(_PLACED, 0) + self._length() + len(self._outcomes)
+        seen = here + len(self._requests) + len(self._taken)
+        if seen != self._seen:
+            self._look()
+            self._seen = seen
+        return self.broken is None
+
+    def _look(self) -> None:
         if self._counters.get(_PLACED, 0) != self._placed:
             self._look_at_placed()
         if self._length() != self._records:
@@ -67,7 +77,6 @@ class Watcher:
             self._look_at_accepted()
         if len(self._outcomes) != self._told:
             self._look_at_outcomes()
-        return self.broken is None
 
     def state(self) -> Iterator[object]:
         """Yield what it knows beyond what stands in the store, the broker's book and the host's own list."""
@@ -76,16 +85,16 @@ class Watcher:
 
     def crashed(self) -> None:
         """Forget the records that a crash has lost."""
-        kept = self._store.since(0)
-        self._orders.clear()
-        self._claimed_at.clear()
-        self._fills.clear()
-        self._caps.clear()
-        self._records = 0
-        broken = self.broken
-        self._look_at_records()
-        self.broken = broken  # what is kept was looked at before; a cap that held then need not hold in this order
-        self._records = len(kept)
+        self._seen = 0
+        if self._length() != self._records:
+            self._orders.clear()
+            self._claimed_at.clear()
+            self._fills.clear()
+            self._caps.clear()
+            self._records = 0
+            broken = self.broken
+            self._look_at_records()
+            self.broken = broken  # what is kept was looked at before; a cap that held then need not hold in this order
         if self._switched and not self._store.kill_switch():
             self._fail("SAF-2", "the kill switch was set, and a crash has lost it")
 

@@ -51,6 +51,11 @@ class VirtualClock:
             raise Broken(message)
         self._now_ns = due_ns
 
+    def reach(self, due_ns: int) -> int:
+        """Move to ``due_ns`` unless it is later already; return the instant that it is then."""
+        self._now_ns = max(self._now_ns, due_ns)
+        return self._now_ns
+
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass at once: the sleep of synchronous callers such as sink retries."""
         self.advance_to(self._now_ns + to_ns(seconds))

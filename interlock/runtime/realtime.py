@@ -181,6 +181,10 @@ class RealTimeSystem:
         """Return the mailbox figures of every actor, by name and lane."""
         return {name: cell.mailbox.stats() for name, cell in self._cells.items()}
 
+    def waiting(self, name: str, lane: Lane) -> int:
+        """Return how many messages wait in one lane of an actor."""
+        return self._cells[name].mailbox.lane(lane).depth
+
     @property
     def late_replies(self) -> int:
         """Return how many answers came after their asker had given up."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from interlock.runtime.actor import Context, Job, Recorder
 from interlock.runtime.clock import Deadline, RealClock
-from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, ReplyTo
+from interlock.runtime.mailbox import DATA, Envelope, Lane, LaneQueue, ReplyTo
 from interlock.runtime.real_asks import RealAsks
 from interlock.runtime.schedule import Schedule
 
@@ -73,7 +73,7 @@ class RealContext(Context):
         asked = asks.open(self.name, timeout_s)
         try:
             envelope = Envelope(message, ReplyTo(self.name, asked.number), sent_ns=self.now_ns())
-            full = self._driver.offer(to, envelope, Lane.DATA, outside=self._outside)
+            full = self._driver.offer(to, envelope, DATA, outside=self._outside)
             if full is not None:
                 with nullcontext() if timeout_s is None else self._driver.clock.deadline(timeout_s):
                     await full.wait_for_room(envelope)

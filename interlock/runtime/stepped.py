@@ -19,7 +19,17 @@ from interlock.domain.instants import to_ns
 from interlock.runtime.actor import Actor, Context, Crash, Job, Recorder, RunReport, SilentRecorder, StopReason
 from interlock.runtime.asks import UNANSWERED, Asks
 from interlock.runtime.clock import VirtualClock
-from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, LaneStats, Mailbox, MailboxSizes, ReplyTo
+from interlock.runtime.mailbox import (
+    CONTROL,
+    DATA,
+    Envelope,
+    Lane,
+    LaneQueue,
+    LaneStats,
+    Mailbox,
+    MailboxSizes,
+    ReplyTo,
+)
 from interlock.runtime.schedule import ORDER_LABEL, FifoSchedule, Schedule
 from interlock.runtime.stepped_context import SteppedContext
 from interlock.runtime.stepping import Stepping
@@ -31,6 +41,7 @@ __all__ = ["RunReport", "SteppedSystem"]
 
 A = TypeVar("A", bound=Actor)
 
+_DATA_WORK, _CONTROL_WORK, _JOB_WORK = Work.DATA, Work.CONTROL, Work.JOB
 _WAITS: Final = frozenset({SleepUntil, AwaitReply, SendWait})
 """All that a coroutine may wait on."""
 
@@ -120,9 +131,11 @@ class SteppedSystem(Stepping):
             task.coro.close()
             task.token += 1  # its timers and its places in queues are stale now
             del self._alive[task]
+        for line in (self._urgent, self._ready, self._aside):
+            left = [item for item in line if (item.cell if type(item) is Task else item) not in gone]
+            line.clear()
+            line.extend(left)
         for cell in gone:
-            for line in (self._urgent, self._ready, self._aside):
-                cell.leave(line)
             for waiting in cell.waiting_senders.values():
                 for task, token, _ in waiting:
                     if task.token == token and task in self._alive:
@@ -178,7 +191,11 @@ class SteppedSystem(Stepping):
             del ready[index]
         else:
             item = ready.popleft() if ready else self._aside.popleft()
-        self._run(item)
+        self.steps += 1
+        if type(item) is Task:
+            self._resume(item)
+        else:
+            self._serve(item)  # type: ignore[arg-type]  # a cell, where it is no task
         return None
 
     def halt(self) -> None:
@@ -212,7 +229,7 @@ class SteppedSystem(Stepping):
             way: Way = "reply" if queue is box.reply else "data"
             self.tracer.delivered(self.steps, self.clock.now_ns(), envelope.sender, cell.name, way, message)
         coro = cell.actor.handle(message, envelope.reply_to)  # type: ignore[union-attr]  # set by add()
-        task = cell.busy = Task(cell, coro, Work.DATA, type(message).__name__)
+        task = cell.busy = Task(cell, coro, _DATA_WORK, type(message).__name__)
         self._resume(task)
 
     def _serve_control(self, cell: Cell) -> None:
@@ -225,7 +242,7 @@ class SteppedSystem(Stepping):
         if self.tracer is not None:
             self.tracer.delivered(self.steps, self.clock.now_ns(), envelope.sender, cell.name, "control", message)
         coro = cell.actor.handle_control(message)  # type: ignore[union-attr]  # set by add()
-        task = cell.control_busy = Task(cell, coro, Work.CONTROL, type(message).__name__)
+        task = cell.control_busy = Task(cell, coro, _CONTROL_WORK, type(message).__name__)
         self._resume(task)
 
     def _resume(self, task: Task) -> None:
@@ -254,10 +271,10 @@ class SteppedSystem(Stepping):
     def _finish(self, task: Task) -> None:
         self._alive.pop(task, None)
         cell = task.cell
-        if task.work is Work.DATA:
+        if cell.busy is task:
             cell.busy = None
             cell.queue_if_waiting()
-        elif task.work is Work.CONTROL:
+        elif cell.control_busy is task:
             cell.control_busy = None
             cell.queue_if_urgent()
         else:
@@ -294,7 +311,7 @@ class SteppedSystem(Stepping):
         task.op = None
         task.token += 1
         task.value = value
-        (self._urgent if task.work is Work.CONTROL else task.cell.ready).append(task)
+        (self._urgent if task.work is _CONTROL_WORK else task.cell.ready).append(task)
 
     def _expire(self, task: Task, deadline: Deadline) -> None:
         task.error = DeadlineExceeded(f"{task.waits()} for more than {deadline.seconds} s")
@@ -337,7 +354,7 @@ class SteppedSystem(Stepping):
 
     def try_send(self, to: str, envelope: Envelope, lane: Lane) -> SendWait | None:
         """Deliver; where the lane is full, return what the sender has to wait on."""
-        cell = self._cell(to)
+        cell = self._cells.get(to) or self._cell(to)
         return None if self._offer(cell, lane, envelope) else SendWait(cell, lane, envelope)
 
     def answer(self, ticket: ReplyTo, answer: object) -> None:
@@ -361,7 +378,7 @@ class SteppedSystem(Stepping):
             raise InvariantBroken(code, f"{cell.name} has {cell.jobs} jobs running", {"limit": cell.job_limit})
         cell.jobs += 1
         coro: Coroutine[Any, Any, None] = job
-        task = Task(cell, coro, Work.JOB, label)
+        task = Task(cell, coro, _JOB_WORK, label)
         self._alive[task] = None
         cell.ready.append(task)
 
@@ -374,12 +391,12 @@ class SteppedSystem(Stepping):
 
     def _offer(self, cell: Cell, lane: Lane, envelope: Envelope) -> bool:
         # Nobody overtakes senders that wait: room that is made goes to the first of them at once.
-        queue = cell.mailbox.data if lane is Lane.DATA else cell.mailbox.lane(lane)
+        queue = cell.mailbox.data if lane is DATA else cell.mailbox.lane(lane)
         if self._touched is not None:
             self._touched.append(cell.name)
         if not queue.offer(envelope):
             return False
-        if lane is Lane.CONTROL:
+        if lane is CONTROL:
             cell.queue_if_urgent()
         else:
             cell.queue_if_waiting()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Final, Protocol
 
-from interlock.domain.instants import to_ns
+from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context, Job, Recorder
 from interlock.runtime.asks import Asks
 from interlock.runtime.clock import VirtualClock
-from interlock.runtime.mailbox import Envelope, Lane, ReplyTo
+from interlock.runtime.mailbox import DATA, Envelope, Lane, ReplyTo
 from interlock.runtime.schedule import Schedule
 from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task
 
 __all__ = ["Kernel", "SteppedContext"]
+
+_NO_DEADLINE: Final = nullcontext()
 
 
 class Kernel(Protocol):
@@ -58,15 +60,15 @@ class SteppedContext(Context):
 
     def offer(self, to: str, message: object) -> bool:
         """Deliver ``message`` if there is room."""
-        return self._kernel.try_send(to, Envelope(message, None, self.name), Lane.DATA) is None
+        return self._kernel.try_send(to, Envelope(message, None, self.name), DATA) is None
 
     async def ask(self, to: str, message: object, timeout_s: float | None = None) -> object:
         """Send, then wait for the answer."""
         kernel, name = self._kernel, self.name
         ask_id = kernel.asks.open()
         try:
-            with nullcontext() if timeout_s is None else Deadline(kernel, timeout_s):
-                full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), Lane.DATA)
+            with _NO_DEADLINE if timeout_s is None else Deadline(kernel, timeout_s):
+                full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), DATA)
                 if full is not None:
                     await full
                 return await AwaitReply(ask_id, to)
@@ -79,7 +81,7 @@ class SteppedContext(Context):
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the virtual clock."""
-        return SleepUntil(self._clock.now_ns() + to_ns(seconds))
+        return SleepUntil(self.now_ns() + round(seconds * NS_PER_S))
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the waits of the block."""

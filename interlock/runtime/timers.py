@@ -35,8 +35,7 @@ class Timers:
             heappop(heap)
         if not heap:
             return []
-        now_ns = max(heap[0][0], clock.now_ns())
-        clock.advance_to(now_ns)
+        now_ns = clock.reach(heap[0][0])
         due: list[tuple[Task, Deadline | None]] = []
         while heap and heap[0][0] <= now_ns:
             _, _, task, token, deadline = heappop(heap)

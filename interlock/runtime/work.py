@@ -189,12 +189,6 @@ class Cell:
             self.control_queued = True
             self.urgent.append(self)
 
-    def leave(self, line: deque[Cell | Task]) -> None:
-        """Take itself and its tasks out of a line."""
-        left = [item for item in line if (item.cell if isinstance(item, Task) else item) is not self]
-        line.clear()
-        line.extend(left)
-
     def blocked_on(self) -> Cell | None:
         """Return whose mailbox this cell's data handler waits for room in, if that is what it waits on."""
         busy = self.busy

@@ -154,7 +154,7 @@ class Session(ABC):
         if not self.over:
             self._give_up("step_limit", f"the session did not end within {self.steps} steps")
         self.deliver_alerts()
-        self.alerts.conclude(self.mailboxes()["alerts"]["data"].depth)
+        self.alerts.conclude(self._system.waiting("alerts", Lane.DATA))
         self.orchestrator.desk.dismiss()
         self.recorder.flush()
         result = self.result()

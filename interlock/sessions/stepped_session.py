@@ -109,6 +109,7 @@ class _Rejoined:
         self._system = system
         self._broker = broker
         self.post = system.post
+        self.waiting = system.waiting
 
     def add(
         self, name: str, build: Callable[[Context], A], sizes: MailboxSizes | None = None, *, aside: bool = False

@@ -7,8 +7,9 @@ from typing import Any
 from interlock.explore.cases import case_config
 from interlock.explore.chunk import Chunk, plan_of
 from interlock.explore.hunt import Hunted, Quarry, hunt
+from interlock.explore.plan import RunPlan
 from interlock.explore.pool import here
-from interlock.explore.run import RunOutcome, run_once
+from interlock.explore.run import Run, RunOutcome, outcome_of, run_once
 from interlock.runtime.schedule import Schedule
 
 
@@ -26,6 +27,15 @@ def hunted(quarry: Quarry) -> Hunted:
     """Hunt in this process."""
     with here() as pool:
         return hunt(quarry, pool)
+
+
+def ran(plan: RunPlan, schedule: Schedule) -> tuple[RunOutcome, str]:
+    """Run once; return how it went, and where everything was left."""
+    run = Run(plan, schedule)
+    run.go()
+    outcome, left = outcome_of(run), run.left()
+    run.session.close()
+    return outcome, left
 
 
 def outcome_of_seed(case: str, seed: int, schedule: Schedule) -> RunOutcome:

@@ -34,9 +34,9 @@ def race() -> tuple[Every, dict[str, None]]:
     """Search the cancel race once for all tests of this file; return what was seen, and all that it can end in."""
     found: dict[str, None] = {}
 
-    def note(_: Run, outcome: RunOutcome | None) -> None:
+    def note(run: Run, outcome: RunOutcome | None) -> None:
         if outcome is not None:
-            found[outcome.final] = None
+            found[run.left()] = None
 
     return explore_every(plan_of("cancel-race"), seen=note), found
 
@@ -47,6 +47,22 @@ def test_all_schedules_of_the_cancel_race_were_seen_and_none_breaks(race: tuple[
     assert (seen.failure, seen.complete) == (None, True)
     assert seen.outcomes == {"settled": seen.schedules}
     assert seen.schedules == 113_185_256_583_672_000
+
+
+@pytest.mark.spec("RT-2", "SAF-2")
+def test_all_schedules_of_a_trip_in_a_backlog_were_seen_and_no_order_leaves_in_any() -> None:
+    waited: dict[int, None] = {}
+    sent: dict[str, None] = {}
+
+    def note(run: Run, _: RunOutcome | None) -> None:
+        waited[run.session.mailboxes()["orchestrator"]["data"].waits] = None
+        sent.update(dict.fromkeys(run.exchange.orders))
+
+    seen = explore_every(plan_of("trip-in-a-backlog"), seen=note)
+    assert (seen.failure, seen.complete) == (None, True)
+    assert seen.outcomes == {"stopped:storage_failed": seen.schedules}
+    assert seen.schedules == 64_801_947_240
+    assert (sent, max(waited)) == ({}, 2), "two senders had to wait for room, and nothing reached the broker"
 
 
 @pytest.mark.spec("IDM-4", "RST-2")
@@ -98,9 +114,10 @@ def test_what_cannot_be_looked_into_is_no_state() -> None:
 
 def test_whatever_a_search_without_memory_ends_in_is_seen(race: tuple[Every, dict[str, None]]) -> None:
     _, finals = race
-    plain: list[RunOutcome] = []
-    assert explore_all(plan_of("cancel-race"), 2, reduce=False, seen=plain.append).complete
-    assert dict.fromkeys(run.final for run in plain).keys() <= finals.keys()
+    plain: list[str] = []
+    seen = explore_all(plan_of("cancel-race"), 2, reduce=False, seen=lambda run, _: plain.append(run.left()))
+    assert seen.complete
+    assert dict.fromkeys(plain).keys() <= finals.keys()
 
 
 def test_a_fault_is_found_and_its_tape_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:

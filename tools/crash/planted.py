@@ -70,12 +70,12 @@ def _resend_on_not_found() -> Iterator[None]:
 
 def _void_without_settling() -> AbstractContextManager[Any]:
     """The first "not found" counts, whenever it comes."""
-    settle = Parts.settle
+    settle: Callable[[Parts], SettleSettings] = vars(Parts)["settle"].func
 
     def at_once(parts: Parts) -> SettleSettings:
         return msgspec.structs.replace(settle(parts), settle_after_s=0.0)
 
-    return _replaced(Parts, "settle", at_once)
+    return _replaced(Parts, "settle", property(at_once))
 
 
 @contextmanager
