@@ -6,7 +6,8 @@ sometimes alone.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from interlock.mocks.faults import STORE_FAULTS, Fault, FaultPlan, FaultRule
 from interlock.runtime.seeds import SeededStreams
 
 __all__ = ["RunPlan", "Swarm"]
+
+T = TypeVar("T")
 
 _KINDS_MAX: Final = 4
 _BEGUN_S: Final = 1.0
@@ -58,23 +61,24 @@ class Swarm:
             name: tuple(FaultRule.model_validate(rule) for rule in ROWS[name].rules)
             for name in (kinds if faults else ())
         }
+        self._names = tuple(self._rows)
         self._known: dict[tuple[str, int], tuple[FaultRule, ...]] = {}
 
     def plan(self, seed: int) -> RunPlan:
         """Return the plan of a seed; the same in every process."""
-        draw = SeededStreams(seed)
-        names = list(self._rows)
+        draw = SeededStreams(seed)["plan"]
+        names = self._names
         chosen: dict[str, int] = {}
-        for _ in range(draw.below(_KINDS_MAX + 1, "kinds") if names else 0):
-            chosen[names[draw.below(len(names), "kind")]] = _WEIGHTS[draw.below(len(_WEIGHTS), "weight")]
+        for _ in range(int(draw() * (_KINDS_MAX + 1)) if names else 0):
+            chosen[_one_of(names, draw)] = _one_of(_WEIGHTS, draw)
         rules = [rule for name, weight in chosen.items() for rule in self._weighed(name, weight)]
         after_s, until_s = self._window
         plan = FaultPlan.model_construct(rules=(*self._own, *rules), after_s=after_s, until_s=until_s)
         config = self._base.under(plan)
         usual = all(ROWS[name].spec in MUST_SETTLE for name in chosen) and not self._own
-        crash = _CRASH_PERMILLE[draw.below(len(_CRASH_PERMILLE), "crash")] if self._crashes else 0
+        crash = _one_of(_CRASH_PERMILLE, draw) if self._crashes else 0
         # A session that is stopped while the broker still lies may believe the last lie: there the host lets it end.
-        stop = _STOP_PERMILLE[draw.below(len(_STOP_PERMILLE), "stop")] if usual else 0
+        stop = _one_of(_STOP_PERMILLE, draw) if usual else 0
         return RunPlan(config, usual and not stop, crash, stop_permille=stop)
 
     def parts_of(self, plan: RunPlan) -> Parts:
@@ -89,6 +93,10 @@ class Swarm:
                 rule.model_copy(update={"permille": weight if rule.permille else 0}) for rule in self._rows[name]
             )
         return rules
+
+
+def _one_of(choices: Sequence[T], draw: Callable[[], float]) -> T:
+    return choices[int(draw() * len(choices))]
 
 
 def _until_s(base: SessionConfig) -> float:

@@ -8,6 +8,7 @@ plays a recorded tape and says 0 past its end. Every schedule records what it an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
 
@@ -35,7 +36,7 @@ class Schedule(ABC):
 
     def __init__(self, order: OrderPolicy = "fifo") -> None:
         self.order: Final[OrderPolicy] = order
-        self._tape: Tape = {}
+        self._tape: defaultdict[str, list[int]] = defaultdict(list)
         self._draws = 0
 
     def draw(self, n: int, label: str) -> int:
@@ -54,10 +55,7 @@ class Schedule(ABC):
             message = f"more than {_MAX_DRAWS} draws in one run"
             raise Broken(message)
         value = self._choose(n, label)
-        record = self._tape.get(label)
-        if record is None:
-            record = self._tape[label] = []
-        record.append(value)
+        self._tape[label].append(value)
         return value
 
     named: ClassVar[bool] = False
@@ -76,10 +74,7 @@ class Schedule(ABC):
             return False
         self._draws += 1
         value = self._strike(permille, label)
-        record = self._tape.get(label)
-        if record is None:
-            record = self._tape[label] = []
-        record.append(value)
+        self._tape[label].append(value)
         return value == 1
 
     def tape(self) -> Tape:

@@ -31,11 +31,14 @@ class Timers:
     def take_due(self, clock: VirtualClock) -> list[tuple[Task, Deadline | None]]:
         """Move ``clock`` to the earliest live timer and return all that are due then; empty when none is left."""
         heap = self._heap
-        while heap and not _live(heap[0]):
+        while heap:
+            due_ns, _, task, token, deadline = heap[0]
+            if task.token == token if deadline is None else deadline.open:
+                break
             heappop(heap)
-        if not heap:
+        else:
             return []
-        now_ns = clock.reach(heap[0][0])
+        now_ns = clock.reach(due_ns)
         due: list[tuple[Task, Deadline | None]] = []
         while heap and heap[0][0] <= now_ns:
             _, _, task, token, deadline = heappop(heap)
