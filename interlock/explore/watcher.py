@@ -37,7 +37,7 @@ class Watcher:
         self.broken: Broken | None = None
         self._session = session
         self._outcomes = session.strategy.outcomes
-        self._store, self._length = store, store.length
+        self._store, self._kept = store, store.journal_so_far
         self._exchange = broker.exchange
         self._requests = broker.requests
         self._taken = broker.exchange.accepted
@@ -59,7 +59,7 @@ class Watcher:
 
     def __call__(self) -> bool:
         """Look at what has changed; return whether all still holds."""
-        here = self._counters.get(_PLACED, 0) + self._length() + len(self._outcomes)
+        here = self._counters.get(_PLACED, 0) + len(self._kept) + len(self._outcomes)
         seen = here + len(self._requests) + len(self._taken)
         if seen != self._seen:
             self._look()
@@ -69,7 +69,7 @@ class Watcher:
     def _look(self) -> None:
         if self._counters.get(_PLACED, 0) != self._placed:
             self._look_at_placed()
-        if self._length() != self._records:
+        if len(self._kept) != self._records:
             self._look_at_records()
         if len(self._requests) != self._requested:
             self._look_at_requests()
@@ -86,7 +86,7 @@ class Watcher:
     def crashed(self) -> None:
         """Forget the records that a crash has lost."""
         self._seen = 0
-        if self._length() != self._records:
+        if len(self._kept) != self._records:
             self._orders.clear()
             self._claimed_at.clear()
             self._fills.clear()
@@ -127,7 +127,7 @@ class Watcher:
                 self._look_at_purged(change)
             elif isinstance(change, OrphanKept) and not self._store.kill_switch() and not self._counters.get(_THROWN):
                 self._fail("SAF-2", "a fill of nobody was recorded, and a kill now would leave no reason to stop")
-        self._records = self._store.length()
+        self._records = len(self._kept)
         self._switched = self._switched or bool(self._store.kill_switch())
 
     def _look_at_order(self, before: Order | None, order: Order, at: int) -> None:

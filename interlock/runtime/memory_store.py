@@ -6,7 +6,7 @@ a crash the rest is folded anew from the records that were durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -100,6 +100,11 @@ class MemoryStore:
     def all_records(self) -> tuple[MemoryRecord, ...]:
         """Return every record, oldest first."""
         return tuple(self._records)
+
+    @property
+    def journal_so_far(self) -> Sequence[MemoryRecord]:
+        """Return the records themselves, oldest first, to look at as they become more."""
+        return self._records
 
     def since(self, index: int) -> list[MemoryRecord]:
         """Return the records from ``index`` on."""

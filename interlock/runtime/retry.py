@@ -2,7 +2,8 @@
 
 tenacity's own delay-based stops read the machine's monotonic clock and its jitter uses global randomness, so both
 are replaced here by callables that read the actor's context. The first attempt of a call is made directly; tenacity
-is entered only after it failed, because entering it costs more than all the rest of an order's way.
+is entered only after it failed, because entering it costs more than all the rest of an order's way. It only decides;
+the waiting is ours, and so its plain form serves, which need not find out at each turn what may be awaited.
 
 Only an error of the other side that proves that nothing was processed is repeated by ``retrying`` of itself; what
 else counts as worth repeating (a read after a time-out, for instance) the caller says.
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import msgspec
-from tenacity import AsyncRetrying, RetryCallState
+from tenacity import RetryCallState, Retrying
 from tenacity.retry import retry_if_exception_type
 
 from interlock.domain.errors import AlertNotTaken, InterlockError, NotSent, RateLimited
@@ -72,24 +73,23 @@ async def retrying(
             raise
         failed: InterlockError = error
 
-    async def again() -> T:
-        # The failure of the direct attempt is tenacity's first one, so that waits and counts start where they should.
-        nonlocal failed
-        if _first:
-            _first.clear()
-            raise failed
-        ctx.count(counter)
-        return await call()
-
-    _first = [True]
-    loop = AsyncRetrying(
-        sleep=ctx.sleep,
+    waits: list[float] = []
+    for attempt in Retrying(
+        sleep=waits.append,
         stop=_stop(ctx, policy, started_ns),
         wait=_wait(ctx, policy, label),
         retry=retry_if_exception_type(repeat_on),
         reraise=True,
-    )
-    return await loop(again)
+    ):
+        if waits:
+            await ctx.sleep(waits[-1])
+        with attempt:
+            # The failure of the direct attempt is tenacity's first one, so that waits and counts start as they should.
+            if not waits:
+                raise failed
+            ctx.count(counter)
+            result = await call()
+    return result
 
 
 def _stop(ctx: Context, policy: RetryPolicy, started_ns: int) -> Callable[[RetryCallState], bool]:

@@ -82,10 +82,10 @@ class Schedule(ABC):
         trimmed: Tape = {}
         for label in sorted(self._tape):
             values = self._tape[label]
-            end = len(values)
-            while end and values[end - 1] == 0:
-                end -= 1
-            if end:
+            if any(values):  # most labels of faults and crashes have nothing to tell
+                end = len(values)
+                while values[end - 1] == 0:
+                    end -= 1
                 trimmed[label] = values[:end]
         return trimmed
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
 from interlock.domain.instants import to_ns
@@ -73,7 +72,6 @@ class SteppedSystem(Stepping):
         self.asks = Asks()
         self._alive: dict[Task, None] = {}
         self._running: Task | None = None
-        self._halted = False
 
     # -- setting up -----------------------------------------------------------------------------------------
 
@@ -152,14 +150,6 @@ class SteppedSystem(Stepping):
         for cell in self._cells.values():
             cell.mailbox.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
     def late_replies(self) -> int:
         """Return how many answers came after their asker had given up."""
@@ -175,22 +165,17 @@ class SteppedSystem(Stepping):
             return None
         if self._deadlock:
             return "deadlock"
-        if not self._ready and not self._aside and not self._fire_timers():
-            self._deadlock = tuple(task.waits() for task in self._alive)
-            return "deadlock" if self._deadlock else "quiescent"
-        if self._urgent:  # a timer can wake a control handler
-            self._run_urgent()
-            return None
         ready = self._ready
-        if ready and (self._named or (self._random_order and len(ready) > 1)):
-            schedule = self.schedule
-            index = (
-                schedule.pick([each.name for each in ready]) if self._named else schedule.draw(len(ready), ORDER_LABEL)
-            )
+        if not ready and not self._aside:
+            return self._let_time_pass()
+        if not ready:
+            item = self._aside.popleft()
+        elif self._named or (self._random_order and len(ready) > 1):
+            index = self._pick(ready)
             item = ready[index]
             del ready[index]
         else:
-            item = ready.popleft() if ready else self._aside.popleft()
+            item = ready.popleft()
         self.steps += 1
         if type(item) is Task:
             self._resume(item)
@@ -198,9 +183,17 @@ class SteppedSystem(Stepping):
             self._serve(item)  # type: ignore[arg-type]  # a cell, where it is no task
         return None
 
-    def halt(self) -> None:
-        """Let no further step run."""
-        self._halted = True
+    def _pick(self, ready: deque[Cell | Task]) -> int:
+        if self._named:
+            return self.schedule.pick([each.name for each in ready])
+        return self.schedule.draw(len(ready), ORDER_LABEL)
+
+    def _let_time_pass(self) -> StopReason | None:
+        """Nothing can run now: go on with what the earliest timer wakes, which may be a control handler."""
+        if self._fire_timers():
+            return self._step()
+        self._deadlock = tuple(task.waits() for task in self._alive)
+        return "deadlock" if self._deadlock else "quiescent"
 
     def _run(self, item: Cell | Task) -> None:
         self.steps += 1

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from decimal import localcontext
+from types import TracebackType
+from typing import Self
 
 from interlock.domain.money import ARITHMETIC
 from interlock.runtime.actor import RunReport, StopReason
@@ -26,6 +28,23 @@ class Stepping(ABC):
         self._ready: deque[Cell | Task] = deque()
         self._aside: deque[Cell | Task] = deque()
         self._deadlock: tuple[str, ...] = ()
+        self._halted = False
+
+    def halt(self) -> None:
+        """Let no further step run."""
+        self._halted = True
+
+    @abstractmethod
+    def close(self) -> None:
+        """Drop all work that still waits."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @abstractmethod
     def _step(self) -> StopReason | None:
