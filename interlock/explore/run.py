@@ -116,15 +116,16 @@ class Run:
     def _disturbed(self, until_ns: int | None) -> Callable[[], bool]:
         """Return the watch of this session, with the draws after each step whether it is killed, or told to stop."""
         plan, watch, session, chance = self.plan, self.watch, self.session, self.schedule.chance
+        system = session.system
         kill = plan.crash_permille if self.crashes < plan.crashes_max else 0
-        stop, clock = plan.stop_permille, session.system.clock
+        stop, clock = plan.stop_permille, system.clock
         if not (kill or stop or until_ns is not None):
             return watch
 
         def stepped() -> bool:
             if not watch():
                 return False
-            if session.over:
+            if system.halted:
                 return True
             if stop and chance(stop, STOP_LABEL):
                 session.stop("the host wants to")

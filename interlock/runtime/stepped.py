@@ -110,7 +110,7 @@ class SteppedSystem(Stepping):
 
         What is ready is a set as long as the schedule draws who is next: then it is all one who waits longest.
         """
-        yield from (self.clock.now_ns(), self._halted, self._deadlock, tuple(self._urgent), tuple(self._aside))
+        yield from (self.clock.now_ns(), self.halted, self._deadlock, tuple(self._urgent), tuple(self._aside))
         yield frozenset(self._ready)
         yield frozenset(self._alive)
         yield self._timers
@@ -123,7 +123,7 @@ class SteppedSystem(Stepping):
 
     def drop(self, names: Iterable[str]) -> None:
         """Take actors away as a crash does, with all they had to do; what others wanted to send them is lost."""
-        self._halted = False
+        self.halted = False
         gone = [self._cells.pop(name) for name in names]
         for task in [task for task in self._alive if task.cell in gone]:
             task.coro.close()
@@ -142,7 +142,7 @@ class SteppedSystem(Stepping):
 
     def close(self) -> None:
         """Drop all work that still waits and release every mailbox."""
-        self._halted = True
+        self.halted = True
         for task in list(self._alive):
             task.coro.close()
         self._alive.clear()
@@ -158,7 +158,7 @@ class SteppedSystem(Stepping):
     # -- running --------------------------------------------------------------------------------------------
 
     def _step(self) -> StopReason | None:
-        if self._halted:
+        if self.halted:
             return "stopped"
         if self._urgent:
             self._run_urgent()

@@ -28,11 +28,12 @@ class Stepping(ABC):
         self._ready: deque[Cell | Task] = deque()
         self._aside: deque[Cell | Task] = deque()
         self._deadlock: tuple[str, ...] = ()
-        self._halted = False
+        self.halted = False
+        """Whether the run is over: no further step runs."""
 
     def halt(self) -> None:
         """Let no further step run."""
-        self._halted = True
+        self.halted = True
 
     @abstractmethod
     def close(self) -> None:
@@ -56,20 +57,20 @@ class Stepping(ABC):
 
     def run_n_steps(self, n: int) -> RunReport:
         """Run at most ``n`` steps and say how many ran and why no more did."""
-        started = self.steps
+        started, step = self.steps, self._step
         with localcontext(ARITHMETIC):
             for _ in range(n):
-                reason = self._step()
+                reason = step()
                 if reason is not None:
                     return RunReport(self.steps - started, reason, self._deadlock)
         return RunReport(self.steps - started, "limit")
 
     def run_watched(self, n: int, watch: Callable[[], bool]) -> RunReport:
         """Run as ``run_n_steps`` does, and ask after each step whether to go on: the reason is ``watch`` where not."""
-        started = self.steps
+        started, step = self.steps, self._step
         with localcontext(ARITHMETIC):
             for _ in range(n):
-                reason = self._step()
+                reason = step()
                 if reason is not None:
                     return RunReport(self.steps - started, reason, self._deadlock)
                 if not watch():

@@ -63,7 +63,7 @@ def _switch_and_say_nothing(self: SessionRecord, trip: Trip) -> None:
 
 def _data_first(self: SteppedSystem) -> StopReason | None:
     """Take a step with the words to stop out of sight, as long as there is anything else to do."""
-    if not self._urgent or not self._ready or self._halted:
+    if not self._urgent or not self._ready or self.halted:
         return _STEP(self)
     held = list(self._urgent)
     self._urgent.clear()
