@@ -64,7 +64,7 @@ class Parts:
         for name in _MADE_ONCE:
             getattr(self, name)
         other = Parts(config, self.recording, shadow=self.shadow)
-        vars(other).update({**vars(self), "config": config})
+        vars(other).update(vars(self), config=config)
         return other
 
     @cached_property
