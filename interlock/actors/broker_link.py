@@ -42,6 +42,7 @@ __all__ = ["BrokerLink", "LinkSettings"]
 
 T = TypeVar("T")
 
+_SNAPSHOT: Final = (BrokerSnapshot,)
 _KEY: Final = "client_order_id"
 """What every answer about one order has."""
 
@@ -107,7 +108,7 @@ class BrokerLink:
         """Ask for the account; raises as ``query`` does. An empty snapshot is never made up."""
 
         async def attempt() -> BrokerSnapshot:
-            return await self._call("snapshot", GetSnapshot(fills_after), (BrokerSnapshot,), "broker_snapshots_total")
+            return await self._call("snapshot", GetSnapshot(fills_after), _SNAPSHOT, "broker_snapshots_total")
 
         return await retrying(self._ctx, self._settings.policy, "snapshot", attempt, _REPEAT_READS)
 
@@ -123,7 +124,7 @@ class BrokerLink:
         except DeadlineExceeded as error:
             raise OutcomeUnknown(str(error)) from error
         self.last_answer_ns = self._ctx.now_ns()
-        if isinstance(answer, expected) and (type(answer) is BrokerSnapshot or getattr(answer, _KEY) == key):
+        if isinstance(answer, expected) and (expected is _SNAPSHOT or getattr(answer, _KEY) == key):
             return answer
         if isinstance(answer, Throttled):
             raise RateLimited(answer.retry_after_s)

@@ -33,6 +33,7 @@ from interlock.domain.preflight import DEFAULT_ALLOWLIST, PreflightFacts
 from interlock.domain.recon_report import DEFAULT_ESCALATION, EscalationRow
 from interlock.domain.repair import RepairPolicy
 from interlock.mocks.exchange import OpeningBook
+from interlock.mocks.faults import FaultPlan
 from interlock.mocks.playback import LEAD_NS, script_of
 from interlock.mocks.prices import PricePath
 from interlock.mocks.recording import Recording
@@ -56,13 +57,14 @@ class Parts:
         self.recording = recording
         self.shadow = shadow
 
-    def under(self, config: SessionConfig) -> Parts:
-        """Return the parts of a config that differs in its broker's faults alone, which no settings depend on.
+    def under(self, faults: FaultPlan) -> Parts:
+        """Return the parts of the same session under other faults of its broker, which no settings depend on.
 
         They are made only once then, for thousands of sessions.
         """
         for name in _MADE_ONCE:
             getattr(self, name)
+        config = self.config.under(faults)
         other = Parts(config, self.recording, shadow=self.shadow)
         vars(other).update(vars(self), config=config)
         return other

@@ -110,8 +110,8 @@ def run_chunk(chunk: Chunk) -> Tally:
     with _no_collections():
         for seed in range(chunk.first, chunk.first + chunk.count):
             log = hashlib.sha256() if chunk.logged else None
-            plan = swarm.plan(seed)
-            outcome = run_once(plan, schedule_of(chunk, seed), log, parts=swarm.parts_of(plan))
+            plan, parts = swarm.prepared(seed)
+            outcome = run_once(plan, schedule_of(chunk, seed), log, parts=parts)
             steps += outcome.steps
             simulated_ns += outcome.simulated_ns
             crashes += outcome.crashes

@@ -319,7 +319,7 @@ def _look(item: object) -> str:
 
 
 def _told_apart(part: object) -> str:
-    return repr(part) if isinstance(part, str | msgspec.Struct) else getattr(part, "broker_order_id", "")
+    return repr(part) if isinstance(part, str | msgspec.Struct | BaseModel) else getattr(part, "broker_order_id", "")
 
 
 def _content(cell: CellType) -> tuple[object, ...]:

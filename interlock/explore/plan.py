@@ -47,7 +47,6 @@ class Swarm:
     def __init__(
         self, base: SessionConfig, *, kinds: tuple[str, ...] = tuple(ROWS), faults: bool = True, crashes: bool = True
     ) -> None:
-        self._base = base
         self._parts = Parts(base)
         own = base.broker.faults
         # A switch that could not be stored is forgotten with the process: two failures at once, which nothing survives.
@@ -66,6 +65,10 @@ class Swarm:
 
     def plan(self, seed: int) -> RunPlan:
         """Return the plan of a seed; the same in every process."""
+        return self.prepared(seed)[0]
+
+    def prepared(self, seed: int) -> tuple[RunPlan, Parts]:
+        """Return the plan of a seed with the parts of its session, whose settings are made once for all seeds."""
         draw = SeededStreams(seed)["plan"]
         names = self._names
         chosen: dict[str, int] = {}
@@ -74,16 +77,12 @@ class Swarm:
         rules = [rule for name, weight in chosen.items() for rule in self._weighed(name, weight)]
         after_s, until_s = self._window
         plan = FaultPlan.model_construct(rules=(*self._own, *rules), after_s=after_s, until_s=until_s)
-        config = self._base.under(plan)
+        parts = self._parts.under(plan)
         usual = all(ROWS[name].spec in MUST_SETTLE for name in chosen) and not self._own
         crash = _one_of(_CRASH_PERMILLE, draw) if self._crashes else 0
         # A session that is stopped while the broker still lies may believe the last lie: there the host lets it end.
         stop = _one_of(_STOP_PERMILLE, draw) if usual else 0
-        return RunPlan(config, usual and not stop, crash, stop_permille=stop)
-
-    def parts_of(self, plan: RunPlan) -> Parts:
-        """Return the parts of one of its plans; the settings of all of them are made once."""
-        return self._parts.under(plan.config)
+        return RunPlan(parts.config, usual and not stop, crash, stop_permille=stop), parts
 
     def _weighed(self, name: str, weight: int) -> tuple[FaultRule, ...]:
         """Return the rules of a row with a weight, which each chunk of seeds asks for again and again."""

@@ -183,7 +183,7 @@ class RealTimeSystem:
 
     def waiting(self, name: str, lane: Lane) -> int:
         """Return how many messages wait in one lane of an actor."""
-        return self._cells[name].mailbox.lane(lane).depth
+        return self._cell(name).mailbox.lane(lane).depth
 
     @property
     def late_replies(self) -> int:

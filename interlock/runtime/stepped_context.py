@@ -81,7 +81,7 @@ class SteppedContext(Context):
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the virtual clock."""
-        return SleepUntil(self.now_ns() + round(seconds * NS_PER_S))
+        return SleepUntil(self.now_ns() + round(seconds * NS_PER_S))  # as ``to_ns``, without the call
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the waits of the block."""

@@ -16,7 +16,7 @@ from interlock.actors.session_record import SessionView
 from interlock.assembly import Past, System, wire, wire_alerts
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
-from interlock.domain.errors import IllegalTransition, InvariantBroken, StorageError
+from interlock.domain.errors import Broken, IllegalTransition, InvariantBroken, StorageError
 from interlock.domain.messages import SinkFailed, StartSession, StopSession, Trip
 from interlock.domain.money import decimal_text
 from interlock.domain.session_states import TERMINAL_STATES, SessionState
@@ -102,6 +102,9 @@ class Session(ABC):
         store: Store | None = None,
         shadow: bool = False,
     ) -> None:
+        if isinstance(config, Parts) and (recording is not None or shadow):
+            message = "parts that are made already know their recording, and whether they are a shadow's"
+            raise Broken(message)
         self.parts = config if isinstance(config, Parts) else Parts(config, recording, shadow=shadow)
         self.config = config = self.parts.config
         self.recorder = recorder

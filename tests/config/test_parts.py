@@ -9,10 +9,14 @@ import pytest
 
 from interlock.config.model import SessionConfig
 from interlock.config.parts import Parts
+from interlock.domain.errors import Broken
 from interlock.domain.intents import Side
 from interlock.domain.preflight import DEFAULT_ALLOWLIST
+from interlock.explore.quiet import QuietRecorder
+from interlock.mocks.faults import Fault, FaultPlan, FaultRule
 from interlock.mocks.playback import LEAD_NS
 from interlock.mocks.recording import RecordedExecution, Recording, build_recording
+from interlock.sessions import SteppedSession
 
 INTENT = {"decision_id": "d1", "symbol": "BTC/EUR", "side": "BUY", "quantity": "1", "limit_price": "100"}
 BASE: dict[str, Any] = {
@@ -221,3 +225,20 @@ def test_a_recording_is_the_workload_and_the_market() -> None:
         ("rec-2", Decimal(1), Decimal(9)),
     ]
     assert made.market.paths == ()
+
+
+def test_parts_under_other_faults_share_every_setting_and_nothing_else() -> None:
+    base = parts()
+    faults = FaultPlan(rules=(FaultRule(fault=Fault.REJECT, permille=500),))
+    other = base.under(faults)
+    assert other.config == base.config.under(faults)
+    assert other.config.broker.faults == faults
+    assert (other.limits, other.desk, other.sizes) == (base.limits, base.desk, base.sizes)
+    assert other.reconciler is base.reconciler
+    assert base.config.broker.faults == FaultPlan()
+
+
+def test_a_session_of_parts_takes_no_second_word_about_them() -> None:
+    recorder = QuietRecorder("r", "s", {}, QuietRecorder.memory())
+    with pytest.raises(Broken, match="already know their recording"):
+        SteppedSession(parts(), recorder, recording=a_recording())

@@ -69,6 +69,14 @@ def test_an_id_that_is_open_is_refused() -> None:
     assert refused.code == "DUPLICATE_ID"
 
 
+def test_the_open_keys_are_those_of_orders_that_rest() -> None:
+    exchange = an_exchange()
+    for key in ("o1", "o2", "o3"):
+        placed(exchange, a_request(key, limit="90"))
+    exchange.cancel("o2")
+    assert exchange.open_keys() == ("o1", "o3")
+
+
 @pytest.mark.parametrize("ended_by", ["fill", "cancel"])
 def test_an_id_that_was_used_and_is_over_is_taken_again(ended_by: str) -> None:
     """As real brokers do: it is on us never to use one twice."""
