@@ -218,20 +218,15 @@ class Exposure:
         if self.fills.repeats(fill):
             return False
         held = self._held(fill.client_order_id)
-        evidence: dict[str, object] = {
-            "client_order_id": fill.client_order_id,
-            "fill_id": fill.fill_id,
-            "quantity": decimal_text(fill.quantity),
-        }
         if held is None:
             code = "unknown_order_fill"
-            raise InvariantBroken(code, "a fill for an order that was never sent", evidence)
+            raise InvariantBroken(code, "a fill for an order that was never sent", _about(fill, quantity=fill.quantity))
         if fill.symbol != held.order.symbol or fill.side is not held.order.side:
-            code = "fill_mismatch"
-            raise InvariantBroken(code, "a fill names another symbol or side than its order", evidence)
+            code, text = "fill_mismatch", "a fill names another symbol or side than its order"
+            raise InvariantBroken(code, text, _about(fill, quantity=fill.quantity))
         if held.filled + fill.quantity > held.order.quantity:
-            code = "overfill"
-            raise InvariantBroken(code, "filled above ordered", {**evidence, "filled": decimal_text(held.filled)})
+            code, evidence = "overfill", _about(fill, quantity=fill.quantity, filled=held.filled)
+            raise InvariantBroken(code, "filled above ordered", evidence)
         self.fills.remember(fill)
         held.filled += fill.quantity
         if fill.client_order_id in self._live:
@@ -248,15 +243,13 @@ class Exposure:
             InvariantBroken: ``negative_cash`` or ``short_position``.
         """
         cash = self.ledger.cash
-        evidence: dict[str, object] = {"client_order_id": fill.client_order_id, "fill_id": fill.fill_id}
         if cash is not None and cash < 0:
             code = "negative_cash"
-            raise InvariantBroken(code, "the account's cash is below zero", {**evidence, "cash": decimal_text(cash)})
+            raise InvariantBroken(code, "the account's cash is below zero", _about(fill, cash=cash))
         limits = self.limits.symbols.get(fill.symbol)
         position = self.ledger.position(fill.symbol).quantity
         if position < 0 and fill.side is Side.SELL and not (limits is not None and limits.allow_short):
-            code = "short_position"
-            evidence = {**evidence, "symbol": fill.symbol, "position": decimal_text(position)}
+            code, evidence = "short_position", {**_about(fill, position=position), "symbol": fill.symbol}
             raise InvariantBroken(code, "short in an instrument that allows no shorts", evidence)
 
     def _held(self, client_order_id: str) -> _Reserved | None:
@@ -268,3 +261,9 @@ class Exposure:
         self._open[key] = self._open.get(key, ZERO) + quantity
         if order.side is Side.BUY:
             self.reserved_cash += quantity * held.price
+
+
+def _about(fill: Fill, **amounts: Decimal) -> dict[str, object]:
+    """Return which fill it is about, with some amounts, as evidence of what is wrong with it."""
+    told = {name: decimal_text(amount) for name, amount in amounts.items()}
+    return {"client_order_id": fill.client_order_id, "fill_id": fill.fill_id, **told}

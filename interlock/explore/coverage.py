@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from interlock.domain.findings import FindingKind
@@ -64,6 +64,7 @@ _KEY_STATE: Final = {
     OrderState.QUARANTINED: KeyState.QUARANTINED,
 }
 _TRANSITIONS: Final = "order_state_transitions_total"
+_NAMES_KEPT: Final = 4096
 _COUNTED: Final = tuple(f"{group}|" for group in Group if group is not Group.KEY_STATES)
 
 
@@ -95,12 +96,9 @@ class Coverage:
         """Take in the counters of one run; those that tell nothing here are passed over."""
         hits = self.hits
         for name, count in counters.items():
-            if name.startswith(_COUNTED):
-                hits[name] = hits.get(name, 0) + count
-            elif name.startswith(_TRANSITIONS):
-                key = _key_transition(name)
-                if key:
-                    hits[key] = hits.get(key, 0) + count
+            label = _label_of(name)
+            if label:
+                hits[label] = hits.get(label, 0) + count
 
     def merge(self, hits: Mapping[str, int]) -> None:
         """Take in what another search has hit."""
@@ -141,9 +139,13 @@ def _all() -> tuple[str, ...]:
     return tuple(f"{group}|{label}" for group, names in labels().items() for label in names)
 
 
-@cache
-def _key_transition(name: str) -> str:
-    """Return the move of a key that a move of its order is, or "" where the key stays where it was."""
-    _, before, after = name.split("|")
+@lru_cache(maxsize=_NAMES_KEPT)
+def _label_of(counter: str) -> str:
+    """Return the label that a counter hits, or "": for a move of an order that of its key, if the key moves."""
+    if counter.startswith(_COUNTED):
+        return counter
+    if not counter.startswith(_TRANSITIONS):
+        return ""
+    _, before, after = counter.split("|")
     ours, theirs = _KEY_STATE[OrderState(before)], _KEY_STATE[OrderState(after)]
     return "" if ours is theirs else f"{Group.KEY_STATES}|{ours}|{theirs}"

@@ -77,6 +77,9 @@ class QuietRecorder(RunRecorder):
     def state(self, now_ns: int, view: Mapping[str, object]) -> None:
         """Write no snapshot."""
 
+    def flush(self) -> None:
+        """Do nothing: no line is buffered."""
+
     def probe(self) -> str:
         """Return "": nothing can be wrong with sinks that are not there."""
         return ""
