@@ -32,6 +32,9 @@ SETTLED = "settled"
 _LIES: Final = (Fault.CANCEL_NOT_DONE, Fault.OVERFILL, Fault.REPLAYED_UNDER_NEW_ID)
 """Faults that end an order here while it is open there: a cancel that was not done, fills that never were."""
 
+_UNHEARD: Final = (Fault.LATE_EVENT, Fault.LOST_EVENT, Fault.CONNECTION_LOST, Fault.MALFORMED_MESSAGE)
+"""Faults through which a fill is not heard before what contradicts it."""
+
 
 def judged(
     session: SteppedSession, result: SessionResult, store: MemoryStore, exchange: Exchange, *, must_settle: bool
@@ -42,8 +45,9 @@ def judged(
     outcome = SETTLED if settled else f"stopped:{result.fail_code or result.reject_code}"
     untold = tuple(_untold(session, exchange))
     lied_to = _is_lied_to(session.config)
+    deceived = not settled and (lied_to or _is_denied(session.config))
     checks = (
-        _always(store, exchange, orders, untold if lied_to and not settled else tuple(exchange.orders)),
+        _always(store, exchange, orders, untold if deceived else tuple(exchange.orders)),
         _agreed(store, exchange, orders, result, lied_to=lied_to) if settled else _stopped(result, orders, untold),
     )
     for check in checks:
@@ -63,6 +67,12 @@ def hides_orders(config: SessionConfig) -> bool:
 def _is_lied_to(config: SessionConfig) -> bool:
     """Return whether the broker may deny an order that it holds open: then an end here proves nothing there."""
     return hides_orders(config) or any(rule.fault in _LIES for rule in config.broker.faults.rules)
+
+
+def _is_denied(config: SessionConfig) -> bool:
+    """Return whether an order that works may be called rejected before the fill is heard that proves it false."""
+    faults = [rule.fault for rule in config.broker.faults.rules]
+    return Fault.REJECT_AFTER_FILL in faults and any(fault in _UNHEARD for fault in faults)
 
 
 def _untold(session: SteppedSession, exchange: Exchange) -> Iterator[str]:
