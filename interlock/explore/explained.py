@@ -11,7 +11,7 @@ from typing import Final
 
 from interlock.mocks.faults import Fault
 
-__all__ = ["EXPLAINS", "unexplained"]
+__all__ = ["EXPLAINS", "UNHEARD", "unexplained"]
 
 _UNANSWERED: Final = (
     Fault.RATE_LIMIT,
@@ -24,14 +24,10 @@ _UNANSWERED: Final = (
 )
 """The broker could not be asked, or what it said was too old to be of use."""
 
-_UNHEARD: Final = (
-    Fault.LOST_EVENT,
-    Fault.LATE_EVENT,
-    Fault.CONNECTION_LOST,
-    Fault.MALFORMED_MESSAGE,
-    Fault.FILL_AFTER_CANCEL_ACK,
-    Fault.LATE_PARTIAL_AFTER_CANCEL,
-)
+UNHEARD: Final = (Fault.LOST_EVENT, Fault.LATE_EVENT, Fault.CONNECTION_LOST, Fault.MALFORMED_MESSAGE)
+"""Something that the broker told did not get through, or not before what contradicts it."""
+
+_TOO_LATE: Final = (*UNHEARD, Fault.FILL_AFTER_CANCEL_ACK, Fault.LATE_PARTIAL_AFTER_CANCEL)
 """Something that the broker told did not get through, or long after both looks: where it may be asked about, it is."""
 
 _ANOTHER_BOOK: Final = (
@@ -72,7 +68,7 @@ def unexplained(code: str, faults: Iterable[str], *, repairs: bool) -> str:
     explaining, known = EXPLAINS.get(code, ()), tuple(faults)
     # What was not heard is asked about, where that is wanted and the broker can be asked.
     if code in _DIVERGED and (not repairs or any(fault in _UNANSWERED for fault in known)):
-        explaining += _UNHEARD
+        explaining += _TOO_LATE
     if any(fault in explaining for fault in known):
         return ""
     return f"it stopped with {code}, which no fault of the plan explains"

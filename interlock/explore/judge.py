@@ -18,6 +18,7 @@ from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
 from interlock.domain.reconcile import ReconcileResult
 from interlock.domain.session_states import SessionState, SessionStatus
+from interlock.explore.explained import UNHEARD
 from interlock.explore.failure import Broken
 from interlock.mocks.exchange import Exchange
 from interlock.mocks.faults import Fault
@@ -31,9 +32,6 @@ SETTLED = "settled"
 
 _LIES: Final = (Fault.CANCEL_NOT_DONE, Fault.OVERFILL, Fault.REPLAYED_UNDER_NEW_ID)
 """Faults that end an order here while it is open there: a cancel that was not done, fills that never were."""
-
-_UNHEARD: Final = (Fault.LATE_EVENT, Fault.LOST_EVENT, Fault.CONNECTION_LOST, Fault.MALFORMED_MESSAGE)
-"""Faults through which a fill is not heard before what contradicts it."""
 
 
 def judged(
@@ -72,7 +70,7 @@ def _is_lied_to(config: SessionConfig) -> bool:
 def _is_denied(config: SessionConfig) -> bool:
     """Return whether an order that works may be called rejected before the fill is heard that proves it false."""
     faults = [rule.fault for rule in config.broker.faults.rules]
-    return Fault.REJECT_AFTER_FILL in faults and any(fault in _UNHEARD for fault in faults)
+    return Fault.REJECT_AFTER_FILL in faults and any(fault in UNHEARD for fault in faults)
 
 
 def _untold(session: SteppedSession, exchange: Exchange) -> Iterator[str]:

@@ -173,9 +173,9 @@ def _without_faults(search: _Search) -> None:
     """Leave rules of the fault plan out."""
 
     def take(rules: list[FaultRule]) -> bool:
-        faults = search.best.plan.config.broker.faults.model_copy(update={"rules": tuple(rules)})
-        broker = search.best.plan.config.broker.model_copy(update={"faults": faults})
-        return search.take(plan=_with(search.best.plan, broker=broker))
+        config = search.best.plan.config
+        fewer = config.under(config.broker.faults.model_copy(update={"rules": tuple(rules)}))
+        return search.take(plan=msgspec.structs.replace(search.best.plan, config=fewer))
 
     _dropped(search.best.plan.config.broker.faults.rules, take)
 
@@ -302,10 +302,6 @@ def _set(tape: Tape, places: Sequence[tuple[str, int]], value: int) -> Tape:
     return changed
 
 
-def _with(plan: RunPlan, **sections: object) -> RunPlan:
-    config: SessionConfig = plan.config.model_copy(update=sections)
-    return msgspec.structs.replace(plan, config=config)
-
-
 def _working(plan: RunPlan, strategy: StrategyConfig) -> RunPlan:
-    return _with(plan, strategy=strategy)
+    config: SessionConfig = plan.config.model_copy(update={"strategy": strategy})
+    return msgspec.structs.replace(plan, config=config)

@@ -25,7 +25,7 @@ def plan_of(name: str, crashes: int = 0, *, faults: bool = True) -> RunPlan:
     """Return the plan of a case, killed at most so often."""
     config = case_config(name)
     if not faults:
-        config = config.model_copy(update={"broker": config.broker.model_copy(update={"faults": FaultPlan()})})
+        config = config.under(FaultPlan())
     return RunPlan(config, must_settle=False, crash_permille=500 if crashes else 0, crashes_max=crashes, steps_max=2000)
 
 
