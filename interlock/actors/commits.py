@@ -76,4 +76,5 @@ class Commits:
         took_ns = self._ctx.now_ns() - begun_ns
         self.done += 1
         self.ns_sum += took_ns
-        self.ns_max = max(self.ns_max, took_ns)
+        if took_ns > self.ns_max:
+            self.ns_max = took_ns

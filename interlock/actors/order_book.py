@@ -29,6 +29,7 @@ from interlock.runtime.store_changes import Execution
 
 __all__ = ["OrderBook"]
 
+_SEND, _QUARANTINED, _CLAIMED = OrderEvent.SEND, OrderState.QUARANTINED, ClaimResult.CLAIMED
 _TRANSITIONS: Final = {
     (before, after): f"order_state_transitions_total|{before}|{after}" for before in OrderState for after in OrderState
 }
@@ -111,11 +112,11 @@ class OrderBook:
 
     def claim(self, order: Order) -> tuple[ClaimResult, Order]:
         """Claim the key of a new order, as sent: it may leave once that is durable. Return it as it is then."""
-        sent = advance(order, OrderEvent.SEND, self.ctx.now_ns())
+        sent = advance(order, _SEND, self.ctx.now_ns())
         claim = self.store.claim(sent, partial(self._say, sent))
-        if claim is ClaimResult.CLAIMED:
-            self.ctx.count(_EVENTS[order.state, OrderEvent.SEND])
-            self._keep(order, sent, OrderEvent.SEND)
+        if claim is _CLAIMED:
+            self.ctx.count(_EVENTS[order.state, _SEND])
+            self._keep(order, sent, _SEND)
         elif claim is ClaimResult.HALTED:
             self.ctx.sometimes(Sometimes.HALTED_CLAIM)
         return claim, sent
@@ -221,7 +222,7 @@ class OrderBook:
             self.live.pop(key, None)
         ctx.count(_TRANSITIONS[before.state, after.state])
         ctx.emit("ORDER_STATE", _told(before, after, event, fill))
-        code, stuck = "unsettled_order", after.state is OrderState.QUARANTINED
+        code, stuck = "unsettled_order", after.state is _QUARANTINED
         if stuck:
             self._halt(code)
         self.commits.changed()
@@ -244,7 +245,7 @@ def _told(before: Order, after: Order, event: OrderEvent, fill: Fill | None) -> 
         "filled": decimal_text(after.filled),
         "quantity": decimal_text(after.quantity),
     }
-    if event is OrderEvent.SEND:
+    if event is _SEND:
         payload["decision_id"] = after.decision_id
         payload["submit_to_send_ns"] = after.updated_ns - after.created_ns
         payload["limit_price"] = None if after.limit_price is None else decimal_text(after.limit_price)

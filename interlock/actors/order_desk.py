@@ -42,6 +42,7 @@ SHADOW: Final = "SHADOW"
 """The code under which a session that only reads refuses what would change something."""
 
 _HELD: Final = "the store holds the key already; it is never sent again"
+_IN_DOUBT: Final = (OrderState.UNKNOWN, OrderState.SENT, OrderState.QUARANTINED)
 _UNCLAIMED: Final = {
     ClaimResult.KNOWN: ("KEY_KNOWN", _HELD),
     ClaimResult.CONFLICT: (KEY_REUSED, _HELD),
@@ -193,7 +194,7 @@ class OrderDesk:
             if status is SubmitStatus.REFUSED:
                 self.alarm.refused(order, code, order.reason)
             self.ctx.count(f"orders_rejected_total|{code}")
-        elif order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.QUARANTINED):
+        elif order.state in _IN_DOUBT:
             status, code = SubmitStatus.UNKNOWN, "OUTCOME_UNKNOWN"
         else:
             status, code = SubmitStatus.ACCEPTED, ""

@@ -19,7 +19,7 @@ from interlock.actors.limits_mirror import LimitsMirror
 from interlock.actors.recon_teller import ReconTeller
 from interlock.domain.broker import BrokerSnapshot
 from interlock.domain.errors import BrokerError, OutcomeUnknown
-from interlock.domain.findings import Finding, Severity, Tolerances, worst
+from interlock.domain.findings import Finding, Tolerances, matters
 from interlock.domain.limits import RailLimits
 from interlock.domain.messages import GetLocalView, ObservePosition, ReconcileDone, ReconcileNow, RepairNow
 from interlock.domain.money import ZERO
@@ -123,7 +123,7 @@ class Reconciler(Actor):
         first = self._differences(local, broker)
         found, dismissed = first, 0
         repairs: tuple[Repair, ...] = ()
-        if worst(first) not in (None, Severity.INFO):
+        if matters(first):
             await ctx.sleep(settings.grace_s)
             local, broker = await self._look(after_ns=broker.as_of_ns)
             found = survivors(first, self._differences(local, broker))
@@ -142,7 +142,7 @@ class Reconciler(Actor):
                         break
                 repairs = self._repaired(request.reconcile_id, found, stays, actions)
                 found = stays
-        healthy = worst(found) in (None, Severity.INFO)
+        healthy = not matters(found)
         agreed = healthy and not dismissed and not repairs
         if agreed:
             self._matched_here, self._matched_there = local.fills_known, broker.cursor

@@ -13,7 +13,7 @@ import msgspec
 from interlock.actors.broker_link import BrokerLink
 from interlock.actors.session_record import SessionRecord
 from interlock.domain.alerts import divergence_counts
-from interlock.domain.findings import Severity
+from interlock.domain.findings import matters
 from interlock.domain.health import HealthFacts, HealthLimits, health_complaints
 from interlock.domain.ids import stable_id
 from interlock.domain.instants import to_ns
@@ -81,7 +81,7 @@ class Watch:
         self._last_compared_ns = report.finished_ns
         if report.result is ReconcileResult.HEALTHY:
             self.last_ok_ns = report.finished_ns
-        if report.worst not in (None, Severity.INFO):
+        if matters(report.findings):
             self._record.alert("ALERT_RECONCILE_DIVERGENCE", {**about, **divergence_counts(report.findings)})
         alarm = report.limits_alarm
         if alarm is not None:

@@ -136,17 +136,20 @@ def alert_of(name: str, about: Mapping[str, object], *, run_id: str, at_ns: int,
 def _text(value: object) -> str:
     if isinstance(value, Decimal):
         return decimal_text(value)
-    return canonical_json(value).decode() if isinstance(value, dict | list | tuple) else str(value)
+    return canonical_json(value).decode() if isinstance(value, (dict, list, tuple)) else str(value)
+
+
+_DIVERGENCES: Final = {
+    "stale": FindingKind.STALE_LOCAL_ORDER,
+    "orphan": FindingKind.ORPHAN_BROKER_ORDER,
+    "drift": FindingKind.POSITION_DRIFT,
+}
 
 
 def divergence_counts(findings: Iterable[Finding]) -> dict[str, int]:
     """Return how many orders only we have, how many only the broker has, and how many positions drifted too far."""
     kinds = [finding.kind for finding in findings if finding.severity is not Severity.INFO]
-    return {
-        "stale": kinds.count(FindingKind.STALE_LOCAL_ORDER),
-        "orphan": kinds.count(FindingKind.ORPHAN_BROKER_ORDER),
-        "drift": kinds.count(FindingKind.POSITION_DRIFT),
-    }
+    return {name: kinds.count(kind) for name, kind in _DIVERGENCES.items()}
 
 
 # -- what is told -------------------------------------------------------------------------------------------

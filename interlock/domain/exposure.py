@@ -16,7 +16,7 @@ import msgspec
 from interlock.domain.account_book import AccountBook, AccountLine
 from interlock.domain.broker import Accepted, Fill
 from interlock.domain.errors import InvariantBroken
-from interlock.domain.intents import Side
+from interlock.domain.intents import BUY, SELL, Side
 from interlock.domain.ledgers import AccountLedger, FillBook, LedgerLine
 from interlock.domain.limits import RailLimits
 from interlock.domain.money import ZERO, decimal_text
@@ -248,7 +248,7 @@ class Exposure:
             raise InvariantBroken(code, "the account's cash is below zero", _about(fill, cash=cash))
         limits = self.limits.symbols.get(fill.symbol)
         position = self.ledger.position(fill.symbol).quantity
-        if position < 0 and fill.side is Side.SELL and not (limits is not None and limits.allow_short):
+        if position < 0 and fill.side is SELL and not (limits is not None and limits.allow_short):
             code, evidence = "short_position", {**_about(fill, position=position), "symbol": fill.symbol}
             raise InvariantBroken(code, "short in an instrument that allows no shorts", evidence)
 
@@ -259,7 +259,7 @@ class Exposure:
         order = held.order
         key = order.symbol, order.side
         self._open[key] = self._open.get(key, ZERO) + quantity
-        if order.side is Side.BUY:
+        if order.side is BUY:
             self.reserved_cash += quantity * held.price
 
 

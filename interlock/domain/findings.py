@@ -24,6 +24,7 @@ __all__ = [
     "cash_severity",
     "drift_pct",
     "drift_severity",
+    "matters",
     "severity_of",
     "worst",
 ]
@@ -108,6 +109,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False, tag_field="schema", tag="Fi
 
 
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
+_HARMLESS: Final = (None, Severity.INFO)
 _HUNDRED: Final = Decimal(100)
 
 _MILDER: Final = {
@@ -124,7 +126,13 @@ def severity_of(kind: FindingKind) -> Severity:
 
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """Return the highest severity, or None where nothing was found."""
-    return max([finding.severity for finding in findings], key=_RANK.__getitem__, default=None)
+    found = [finding.severity for finding in findings]
+    return max(found, key=_RANK.__getitem__) if found else None
+
+
+def matters(findings: Iterable[Finding]) -> bool:
+    """Return whether something was found that is more than information."""
+    return worst(findings) not in _HARMLESS
 
 
 def drift_pct(internal: Decimal, external: Decimal) -> Decimal:

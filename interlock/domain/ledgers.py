@@ -15,7 +15,7 @@ import msgspec
 
 from interlock.domain.broker import FeeCurrency, Fill
 from interlock.domain.errors import InvariantBroken
-from interlock.domain.intents import Side
+from interlock.domain.intents import BUY, SELL, Side
 from interlock.domain.money import ZERO, decimal_text
 
 __all__ = [
@@ -78,7 +78,7 @@ class LedgerLine(msgspec.Struct, frozen=True):
 
 def signed(side: Side, quantity: Decimal) -> Decimal:
     """Return the quantity with the sign of its effect on the position."""
-    return quantity if side is Side.BUY else -quantity
+    return quantity if side is BUY else -quantity
 
 
 def apply_to_position(position: Position, side: Side, quantity: Decimal, price: Decimal) -> Position:
@@ -223,7 +223,7 @@ class AccountLedger:
             return
         line = self.line(symbols[0])
         net = sum((signed(fill.side, fill.quantity) for fill in fills), ZERO)
-        side = Side.BUY if net > 0 else Side.SELL
+        side = BUY if net > 0 else SELL
         same = [fill for fill in fills if fill.side is side]
         if net:
             size = sum((fill.quantity for fill in same), ZERO)

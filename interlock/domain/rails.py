@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from interlock.domain.exposure import Exposure, price_with_buffer, repeat_key
-from interlock.domain.intents import Side
+from interlock.domain.intents import BUY, SELL
 from interlock.domain.ledgers import signed
 from interlock.domain.limits import RailLimits, SymbolLimits
 from interlock.domain.money import ZERO, decimal_text
@@ -94,7 +94,7 @@ def exposure_complaint(exposure: Exposure, limits: RailLimits) -> str:
         return f"{exposure.live_orders} live orders are more than the cap {limits.max_live_orders}"
     for symbol, caps in limits.symbols.items():
         held = exposure.ledger.position(symbol).quantity
-        for side in Side:
+        for side in (BUY, SELL):
             after = held + signed(side, exposure.open_quantity(symbol, side))
             if abs(after) > caps.position_cap:
                 return f"{symbol}: {decimal_text(after)} held and open is above the cap {caps.position_cap}"
@@ -174,7 +174,7 @@ def _position(case: _Case) -> str:
 
 def _cash(case: _Case) -> str:
     order, cash = case.order, case.exposure.ledger.cash
-    if order.side is not Side.BUY or cash is None:
+    if order.side is not BUY or cash is None:
         return ""
     cost = order.quantity * price_with_buffer(order, case.limits)
     if cash - case.exposure.reserved_cash >= cost:
@@ -184,9 +184,9 @@ def _cash(case: _Case) -> str:
 
 def _short(case: _Case) -> str:
     order = case.order
-    if order.side is not Side.SELL or case.caps.allow_short:
+    if order.side is not SELL or case.caps.allow_short:
         return ""
-    free = case.held - case.exposure.open_quantity(order.symbol, Side.SELL)
+    free = case.held - case.exposure.open_quantity(order.symbol, SELL)
     return "" if free >= order.quantity else f"selling {order.quantity} of {decimal_text(free)} free would go short"
 
 

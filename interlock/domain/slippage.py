@@ -20,7 +20,7 @@ import msgspec
 
 from interlock.domain.errors import BadInput
 from interlock.domain.instants import NS_PER_S
-from interlock.domain.intents import Side
+from interlock.domain.intents import BUY, Side
 
 __all__ = ["DEFAULT_SESSIONS", "SlippagePreset", "SlippagePresets", "slipped"]
 
@@ -83,7 +83,7 @@ class SlippagePresets:
 
 def slipped(side: Side, reference: Decimal, price: Decimal) -> Decimal:
     """Return how far ``price`` lies to the worse side of ``reference``; below zero where it is the better one."""
-    return price - reference if side is Side.BUY else reference - price
+    return price - reference if side is BUY else reference - price
 
 
 def _hours_of(sessions: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

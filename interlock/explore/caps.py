@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from interlock.domain.broker import FeeCurrency, Fill
-from interlock.domain.intents import Side
+from interlock.domain.intents import BUY, SELL, Side
 from interlock.domain.ledgers import signed
 from interlock.domain.limits import RailLimits
-from interlock.domain.money import ZERO
+from interlock.domain.money import ZERO, decimal_text
 from interlock.domain.orders import Order
 
 __all__ = ["Caps"]
@@ -45,7 +45,7 @@ class Caps:
         change = signed(fill.side, fill.quantity)
         if fill.fee_currency is FeeCurrency.BASE:
             change -= fill.fee
-        for side in Side:
+        for side in (BUY, SELL):
             if not (late and side is fill.side):
                 key = fill.symbol, side
                 self._held[key] = self._held.get(key, ZERO) + change
@@ -59,14 +59,15 @@ class Caps:
         if caps is None:
             return f"{order.symbol} has no limits"
         if order.quantity > caps.max_order_quantity:
-            return f"{order.quantity} is above the cap {caps.max_order_quantity} of one order"
+            return (
+                f"{decimal_text(order.quantity)} is above the cap {decimal_text(caps.max_order_quantity)} of one order"
+            )
         same = (live for live in self._live.values() if live.symbol == order.symbol and live.side is order.side)
         total = sum((live.leaves for live in same), ZERO)
         held = self._opening.get(order.symbol, ZERO) + self._held.get((order.symbol, order.side), ZERO)
         after = held + signed(order.side, total)
         reduces = held * signed(order.side, order.quantity) < 0 and total <= abs(held)
         if abs(after) > caps.position_cap and not reduces:
-            return (
-                f"{held} of {order.symbol} held and {total} on its way to {order.side}, the cap is {caps.position_cap}"
-            )
+            has, comes, cap = decimal_text(held), decimal_text(total), decimal_text(caps.position_cap)
+            return f"{has} of {order.symbol} held and {comes} on its way to {order.side}, the cap is {cap}"
         return ""

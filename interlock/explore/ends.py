@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from interlock.domain.exposure import Exposure
 from interlock.domain.instants import to_ns
+from interlock.domain.money import decimal_text
 from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
 from interlock.domain.session_states import SessionState, SessionStatus
@@ -70,9 +72,15 @@ def _freed(session: SteppedSession, store: MemoryStore) -> Iterator[tuple[str, s
     served = not session.system.waiting("rails", Lane.DATA)
     for name, exposure in (("desk", desk), ("rails", rails))[: 2 if served else 1]:
         if exposure.live_orders or exposure.reserved_cash:
-            yield "leak", f"the {name} hold {exposure.live_orders} orders and {exposure.reserved_cash} back for nothing"
+            cash = decimal_text(exposure.reserved_cash)
+            yield "leak", f"the {name} hold {exposure.live_orders} orders and {cash} back for nothing"
     if served and (desk.ledger.cash, desk.ledger.positions()) != (rails.ledger.cash, rails.ledger.positions()):
-        yield "agreement", f"the rails' cash is {rails.ledger.cash}, the desk's {desk.ledger.cash}"
+        yield "agreement", f"the rails' cash is {_cash(rails)}, the desk's {_cash(desk)}"
+
+
+def _cash(exposure: Exposure) -> str:
+    cash = exposure.ledger.cash
+    return "not told" if cash is None else decimal_text(cash)
 
 
 def _accounted_for(

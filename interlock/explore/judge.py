@@ -13,7 +13,7 @@ from typing import Final
 
 from interlock.config.model import SessionConfig
 from interlock.domain.broker import BrokerStatus, Fill
-from interlock.domain.money import ZERO
+from interlock.domain.money import ZERO, decimal_text
 from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
 from interlock.domain.reconcile import ReconcileResult
@@ -30,6 +30,8 @@ __all__ = ["SETTLED", "hides_orders", "judged"]
 
 SETTLED = "settled"
 
+_UNFILLED_HERE: Final = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.VOID)
+_UNFILLED_THERE: Final = (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED)
 _LIES: Final = (Fault.CANCEL_NOT_DONE, Fault.OVERFILL, Fault.REPLAYED_UNDER_NEW_ID)
 """Faults that end an order here while it is open there: a cancel that was not done, fills that never were."""
 
@@ -98,7 +100,8 @@ def _always(
             filled[fill.client_order_id] = filled.get(fill.client_order_id, ZERO) + fill.quantity
     for key, order in orders.items():
         if order.filled != filled.get(key, ZERO):
-            yield "I6", f"{key} counts {order.filled} as filled, its fills are {filled.get(key, ZERO)}"
+            fills = decimal_text(filled.get(key, ZERO))
+            yield "I6", f"{key} counts {decimal_text(order.filled)} as filled, its fills are {fills}"
     for key in believed:
         ours, there = orders.get(key), exchange.orders[key]
         if ours is not None and there.status is BrokerStatus.OPEN and ended(ours) and not _known_wrong(ours):
@@ -125,7 +128,8 @@ def _agreed(
         if order is None:
             yield "I8", f"{key} is at the broker and was never claimed"
         elif order.filled != known.filled or not _ended_alike(order, known.status, lied_to=lied_to):
-            yield "I3", f"{key} is {order.state} {order.filled} here, {known.status} {known.filled} there"
+            ours, theirs = decimal_text(order.filled), decimal_text(known.filled)
+            yield "I3", f"{key} is {order.state} {ours} here, {known.status} {theirs} there"
     for key, order in orders.items():
         if not ended(order):
             yield "I4", f"{key} is left {order.state}"
@@ -134,15 +138,16 @@ def _agreed(
 
 def _name_of(fill: Fill, *, lied_to: bool) -> str:
     """Return how a fill is known; one told again under an id that it never had may stand here for the true one."""
-    content = f"of {fill.client_order_id}, {fill.quantity} at {fill.price}, number {fill.cursor}"
-    return content if lied_to else fill.fill_id
+    if not lied_to:
+        return fill.fill_id
+    quantity, price = decimal_text(fill.quantity), decimal_text(fill.price)
+    return f"of {fill.client_order_id}, {quantity} at {price}, number {fill.cursor}"
 
 
 def _ended_alike(order: Order, status: BrokerStatus, *, lied_to: bool) -> bool:
     """Return whether both call it the same; where a broker lied, how what was never filled ended is all one."""
-    unfilled = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.VOID)
-    same = order.state.value == status.value
-    return same or (lied_to and order.state in unfilled and status in (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED))
+    unfilled = lied_to and order.state in _UNFILLED_HERE and status in _UNFILLED_THERE
+    return unfilled or str(order.state) == str(status)
 
 
 def _account(store: MemoryStore, exchange: Exchange) -> Iterator[tuple[str, str]]:
@@ -151,7 +156,12 @@ def _account(store: MemoryStore, exchange: Exchange) -> Iterator[tuple[str, str]
         held = {line.symbol: line.quantity for line in ledger.positions() if line.quantity}
         there = {symbol: quantity for symbol, quantity in exchange.positions.items() if quantity}
         if held != there or ledger.cash != exchange.cash:
-            yield "agreement", f"{held} and {ledger.cash} here, {there} and {exchange.cash} there"
+            yield "agreement", f"{_told(held, ledger.cash)} here, {_told(there, exchange.cash)} there"
+
+
+def _told(positions: dict[str, Decimal], cash: Decimal | None) -> str:
+    held = {symbol: decimal_text(quantity) for symbol, quantity in sorted(positions.items())}
+    return f"{held} and {'no cash' if cash is None else decimal_text(cash)}"
 
 
 def _stopped(result: SessionResult, orders: dict[str, Order], untold: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ sometimes alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ __all__ = ["RunPlan", "Swarm"]
 
 T = TypeVar("T")
 
+_LABEL: Final = "plan"
 _KINDS_MAX: Final = 4
 _BEGUN_S: Final = 1.0
 _WEIGHTS: Final = (30, 100, 300, 700)
@@ -69,19 +70,19 @@ class Swarm:
 
     def prepared(self, seed: int) -> tuple[RunPlan, Parts]:
         """Return the plan of a seed with the parts of its session, whose settings are made once for all seeds."""
-        draw = SeededStreams(seed)["plan"]
+        draws = SeededStreams(seed)
         names = self._names
         chosen: dict[str, int] = {}
-        for _ in range(int(draw() * (_KINDS_MAX + 1)) if names else 0):
-            chosen[_one_of(names, draw)] = _one_of(_WEIGHTS, draw)
+        for _ in range(draws.below(_KINDS_MAX + 1, _LABEL) if names else 0):
+            chosen[_one_of(names, draws)] = _one_of(_WEIGHTS, draws)
         rules = [rule for name, weight in chosen.items() for rule in self._weighed(name, weight)]
         after_s, until_s = self._window
         plan = FaultPlan.model_construct(rules=(*self._own, *rules), after_s=after_s, until_s=until_s)
         parts = self._parts.under(plan)
         usual = all(ROWS[name].spec in MUST_SETTLE for name in chosen) and not self._own
-        crash = _one_of(_CRASH_PERMILLE, draw) if self._crashes else 0
+        crash = _one_of(_CRASH_PERMILLE, draws) if self._crashes else 0
         # A session that is stopped while the broker still lies may believe the last lie: there the host lets it end.
-        stop = _one_of(_STOP_PERMILLE, draw) if usual else 0
+        stop = _one_of(_STOP_PERMILLE, draws) if usual else 0
         return RunPlan(parts.config, usual and not stop, crash, stop_permille=stop), parts
 
     def _weighed(self, name: str, weight: int) -> tuple[FaultRule, ...]:
@@ -94,8 +95,8 @@ class Swarm:
         return rules
 
 
-def _one_of(choices: Sequence[T], draw: Callable[[], float]) -> T:
-    return choices[int(draw() * len(choices))]
+def _one_of(choices: Sequence[T], draws: SeededStreams) -> T:
+    return choices[draws.below(len(choices), _LABEL)]
 
 
 def _until_s(base: SessionConfig) -> float:

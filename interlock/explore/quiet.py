@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from functools import cache
 from typing import ClassVar, Final, Protocol
 
 import msgspec
@@ -25,6 +26,13 @@ def _no_pause(_: float) -> None:
     """Do not wait: nothing is written."""
 
 
+@cache
+def _nowhere() -> RunSinks:
+    """Return sinks to which nothing is ever written, so that all runs may have the same."""
+    sinks = (Sink(name, None, max_retries=0, sleep=_no_pause) for name in ("events", "states", "metrics", "audit"))
+    return RunSinks(*sinks)
+
+
 class Log(Protocol):
     """Takes bytes, such as a hash does."""
 
@@ -40,8 +48,7 @@ class QuietRecorder(RunRecorder):
     def __init__(
         self, run_id: str, strategy_id: str, counters: dict[str, int], said: deque[tuple[object, ...]]
     ) -> None:
-        sinks = (Sink(name, None, max_retries=0, sleep=_no_pause) for name in ("events", "states", "metrics", "audit"))
-        super().__init__(run_id, strategy_id, RunSinks(*sinks))
+        super().__init__(run_id, strategy_id, _nowhere())
         self.counters = counters
         self.alert_sinks = ()
         self.live: Mapping[str, Order] = {}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from interlock.domain.messages import SubmitOutcome, SubmitStatus
+from interlock.domain.money import decimal_text
 from interlock.domain.order_states import OrderState
 from interlock.domain.orders import Order
 from interlock.domain.session_states import SessionState
@@ -29,7 +30,7 @@ _ON_ITS_WAY: Final = (OrderState.SENT, OrderState.UNKNOWN, OrderState.QUARANTINE
 
 
 class Watcher:
-    """Called after each step: False where an invariant is broken, which is then in ``broken``."""
+    """Asked after each step whether all ``holds``; the invariant that does not is then in ``broken``."""
 
     def __init__(
         self, session: SteppedSession, store: MemoryStore, broker: MockBroker, counters: dict[str, int]
@@ -57,7 +58,7 @@ class Watcher:
         self._sent: dict[str, None] = {}
         self._keys: dict[str, None] = {}
 
-    def __call__(self) -> bool:
+    def holds(self) -> bool:
         """Look at what has changed; return whether all still holds."""
         here = self._counters.get(_PLACED, 0) + len(self._kept) + len(self._outcomes)
         seen = here + len(self._requests) + len(self._taken)
@@ -145,9 +146,9 @@ class Watcher:
         if ended(before) and not ended(order):
             self._fail("I10", f"{key} was {before.state} and lives again as {order.state}")
         if order.filled > order.quantity:
-            self._fail("I6", f"{key} is filled {order.filled} of {order.quantity}")
+            self._fail("I6", f"{key} is filled {decimal_text(order.filled)} of {decimal_text(order.quantity)}")
         if order.filled < before.filled:
-            self._fail("I6", f"{key} was filled {before.filled}, now {order.filled}")
+            self._fail("I6", f"{key} was filled {decimal_text(before.filled)}, now {decimal_text(order.filled)}")
 
     def _look_at_purged(self, purged: KeysPurged) -> None:
         for key in purged.keys:

@@ -6,10 +6,10 @@ Each tick of the market is one opportunity for each of these faults.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from interlock.domain.broker import PlaceOrder
-from interlock.domain.intents import OrderType, Side, TimeInForce
+from interlock.domain.intents import BUY, OrderType, TimeInForce
 from interlock.mocks.exchange import Exchange
 from interlock.mocks.faults import Fault, FaultRule, Faults
 from interlock.mocks.stream import Stream
@@ -29,17 +29,6 @@ class Disturbances:
         self._exchange = exchange
         self._stream = stream
         self._orphans = 0
-        self._kinds: dict[Fault, Callable[[FaultRule], Awaitable[None]]] = {
-            Fault.ORPHAN_ORDER: self._orphan,
-            Fault.PHANTOM_POSITION: self._phantom,
-            Fault.CASH_OFF: self._fee,
-            Fault.LIMITS_CHANGED: self._limit,
-            Fault.ENDED_THERE: self._end,
-            Fault.BROKER_RESTART: self._restart,
-            Fault.IDS_REUSED: self._reuse,
-            Fault.REPLAYED_EVENTS: self._replay,
-            Fault.REPLAYED_UNDER_NEW_ID: self._replay_as_new,
-        }
 
     async def tick(self) -> None:
         """Let happen what the plan wants to happen now."""
@@ -48,7 +37,7 @@ class Disturbances:
         for fault, happen in self._kinds.items():
             rule = self._faults.strike(fault)
             if rule is not None:
-                await happen(rule)
+                await happen(self, rule)
 
     def _symbol(self, rule: FaultRule) -> str:
         return rule.symbol or next(iter(self._exchange.prices))
@@ -58,7 +47,7 @@ class Disturbances:
         symbol = self._symbol(rule)
         price = self._exchange.prices[symbol] / _FAR_BELOW
         key, gtc = f"{_ORPHAN}{self._orphans}", TimeInForce.GTC
-        self._exchange.place(PlaceOrder(key, symbol, Side.BUY, OrderType.LIMIT, rule.amount, price, gtc))
+        self._exchange.place(PlaceOrder(key, symbol, BUY, OrderType.LIMIT, rule.amount, price, gtc))
 
     async def _phantom(self, rule: FaultRule) -> None:
         positions, symbol = self._exchange.positions, self._symbol(rule)
@@ -88,3 +77,16 @@ class Disturbances:
 
     async def _replay_as_new(self, _: FaultRule) -> None:
         await self._stream.say_last_fill_as_new()
+
+    _kinds: ClassVar[dict[Fault, Callable[[Disturbances, FaultRule], Awaitable[None]]]] = {
+        Fault.ORPHAN_ORDER: _orphan,
+        Fault.PHANTOM_POSITION: _phantom,
+        Fault.CASH_OFF: _fee,
+        Fault.LIMITS_CHANGED: _limit,
+        Fault.ENDED_THERE: _end,
+        Fault.BROKER_RESTART: _restart,
+        Fault.IDS_REUSED: _reuse,
+        Fault.REPLAYED_EVENTS: _replay,
+        Fault.REPLAYED_UNDER_NEW_ID: _replay_as_new,
+    }
+    """What each fault does, in the order in which they are asked about."""

@@ -26,7 +26,7 @@ from interlock.domain.broker import (
     PositionLine,
     Rejected,
 )
-from interlock.domain.intents import OrderType, Side, TimeInForce
+from interlock.domain.intents import BUY, OrderType, TimeInForce
 
 __all__ = ["Exchange", "MockOrder", "OpeningBook"]
 
@@ -196,7 +196,7 @@ class Exchange:
         if limit is None:
             return True
         price = self.prices[order.request.symbol]
-        return price <= limit if order.request.side is Side.BUY else price >= limit
+        return price <= limit if order.request.side is BUY else price >= limit
 
     def crossed(self, symbol: str) -> list[MockOrder]:
         """Return the resting orders of a symbol that can trade now, oldest first."""
@@ -238,7 +238,7 @@ class Exchange:
         order.filled += fill.quantity
         order.fills.append(fill)
         self.executions.append(fill)
-        change = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        change = fill.quantity if fill.side is BUY else -fill.quantity
         in_base = fill.fee_currency is FeeCurrency.BASE
         taken = fill.fee if in_base else Decimal(0)
         self.positions[fill.symbol] = self.positions.get(fill.symbol, Decimal(0)) + change - taken

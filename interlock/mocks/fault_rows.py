@@ -63,7 +63,7 @@ ROWS: Final[dict[str, Row]] = {
     "broker_restart": _row("FLT-9", Fault.BROKER_RESTART, 200, nth=[3]),
     "ids_reused": _row("FLT-9", Fault.IDS_REUSED, 200, nth=[3]),
     "replayed_events": _row("FLT-9", Fault.REPLAYED_EVENTS, 300, nth=[4]),
-    "replayed_under_new_id": _row("FLT-9", Fault.REPLAYED_UNDER_NEW_ID, 100, nth=[4]),
+    "replayed_under_new_id": _row("FLT-9", Fault.REPLAYED_UNDER_NEW_ID, 100, nth=[4, 7]),
     "malformed_message": _row("FLT-10", Fault.MALFORMED_MESSAGE, 300),
     "foreign_statement": _row("FLT-10", Fault.FOREIGN_STATEMENT, 300),
     "foreign_fill": _row("FLT-10", Fault.FOREIGN_FILL, 100, nth=[3]),

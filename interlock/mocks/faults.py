@@ -164,7 +164,9 @@ class Faults:
     def __init__(self, ctx: Context, plan: FaultPlan) -> None:
         self._ctx = ctx
         self._rules = tuple(rule for rule in plan.rules if rule.fault not in STORE_FAULTS)
-        self._kinds = frozenset(rule.fault for rule in self._rules)
+        self._of: dict[Fault, list[tuple[int, FaultRule]]] = {}
+        for index, rule in enumerate(self._rules):
+            self._of.setdefault(rule.fault, []).append((index, rule))
         self._from_ns = ctx.now_ns() + to_ns(plan.after_s)
         self._until_ns = None if plan.until_s is None else ctx.now_ns() + to_ns(plan.until_s)
         self.none = not self._rules
@@ -174,10 +176,11 @@ class Faults:
 
     def strike(self, fault: Fault, symbol: str | None = None, call: Call | None = None) -> FaultRule | None:
         """Return the rule that strikes at this opportunity, if one does."""
-        if fault not in self._kinds or not self._active():
+        rules = self._of.get(fault)
+        if rules is None or not self._active():
             return None
-        for index, rule in enumerate(self._rules):
-            if rule.fault is not fault or (rule.symbol is not None and symbol is not None and rule.symbol != symbol):
+        for index, rule in rules:
+            if rule.symbol is not None and symbol is not None and rule.symbol != symbol:
                 continue
             if call is not None and call not in rule.calls:
                 continue

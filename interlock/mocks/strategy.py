@@ -13,7 +13,7 @@ import msgspec
 
 from interlock.domain.ids import client_order_id
 from interlock.domain.instants import NS_PER_S
-from interlock.domain.intents import OrderIntent, OrderType, Side
+from interlock.domain.intents import BUY, SELL, OrderIntent, OrderType
 from interlock.domain.messages import (
     CancelIntent,
     CancelOutcome,
@@ -137,10 +137,10 @@ class Strategy(Actor):
 
     def _intent(self, plan: DayPlan, number: int, symbol: str, price: Decimal) -> OrderIntent:
         ctx = self.ctx
-        side = Side.BUY if ctx.draw(2, "day.side") == 0 else Side.SELL
+        side = BUY if ctx.draw(2, "day.side") == 0 else SELL
         offset = plan.tick_size * ctx.draw(plan.offset_ticks_max + 1, "day.offset")
         at_market = ctx.chance(plan.market_permille, "day.market")
-        limit = price - offset if side is Side.BUY else price + offset
+        limit = price - offset if side is BUY else price + offset
         return OrderIntent(
             decision_id=f"day-{number:05d}",
             symbol=symbol,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.domain.alerts import AlertName
-from interlock.domain.findings import Severity
+from interlock.domain.findings import matters
 from interlock.domain.health import HealthLimits
 from interlock.domain.instants import rfc3339
 from interlock.domain.order_states import OrderState
@@ -153,7 +153,7 @@ class SessionSource:
             codes += ["ORDERS_LIVE"] if session.orchestrator.desk.book.live and not in_doubt else []
         if last is not None and last.result is ReconcileResult.UNAVAILABLE:
             codes.append("RECONCILE_UNAVAILABLE")
-        elif (last is not None and last.worst not in (None, Severity.INFO)) or session.reconciler.observed:
+        elif (last is not None and matters(last.findings)) or session.reconciler.observed:
             codes.append("RECONCILE_FINDINGS")
         named = [line.name for line in alert_lines(session.recorder.counters)]
         codes += [name for name in named if name != AlertName.SAFETY_RAIL_TRIPPED]  # what tripped says what to do

@@ -53,7 +53,8 @@ class VirtualClock:
 
     def reach(self, due_ns: int) -> int:
         """Move to ``due_ns`` unless it is later already; return the instant that it is then."""
-        self._now_ns = max(self._now_ns, due_ns)
+        if due_ns > self._now_ns:
+            self._now_ns = due_ns
         return self._now_ns
 
     def advance(self, seconds: float) -> None:

@@ -26,7 +26,8 @@ class Credit:
         if self.in_flight >= self.limit:
             return False
         self.in_flight += 1
-        self.peak = max(self.peak, self.in_flight)
+        if self.in_flight > self.peak:
+            self.peak = self.in_flight
         return True
 
     def give_back(self) -> None:

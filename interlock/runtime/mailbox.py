@@ -139,7 +139,8 @@ class LaneQueue:
         (self._inlet or self._open()).send_nowait(envelope)
         self.accepted += 1
         self.depth = depth = depth + 1
-        self.peak = max(self.peak, depth)
+        if depth > self.peak:
+            self.peak = depth
         return True
 
     def _open(self) -> MemoryObjectSendStream[Envelope]:

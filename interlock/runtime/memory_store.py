@@ -45,6 +45,7 @@ from interlock.runtime.store_changes import (
 
 __all__ = ["MemoryRecord", "MemoryStore"]
 
+_IN_A_CLAIM: Final = (CrashPoint.IN_CLAIM_TXN, CrashPoint.AFTER_CLAIM_COMMIT)
 _RECORDS_MAX: Final = 5_000_000
 
 
@@ -151,7 +152,7 @@ class MemoryStore:
         self.probe(CrashPoint.BEFORE_CLAIM)
         need_next_version(order, None)
         say()
-        self._append(order, None, (CrashPoint.IN_CLAIM_TXN, CrashPoint.AFTER_CLAIM_COMMIT))
+        self._append(order, None, _IN_A_CLAIM)
         return ClaimResult.CLAIMED
 
     def journal(self, order: Order, execution: Execution | None = None, say: Callable[[], None] = silent) -> None:

@@ -2,8 +2,8 @@
 
 tenacity's own delay-based stops read the machine's monotonic clock and its jitter uses global randomness, so both
 are replaced here by callables that read the actor's context. The first attempt of a call is made directly; tenacity
-is entered only after it failed, because entering it costs more than all the rest of an order's way. It only decides;
-the waiting is ours, and so its plain form serves, which need not find out at each turn what may be awaited.
+is asked only after it failed, because asking it costs more than all the rest of an order's way. It only decides: we
+tell it how an attempt ended, it says how long to wait or raises; calling and waiting are ours.
 
 Only an error of the other side that proves that nothing was processed is repeated by ``retrying`` of itself; what
 else counts as worth repeating (a read after a time-out, for instance) the caller says.
@@ -16,7 +16,6 @@ from typing import Final, TypeVar
 
 import msgspec
 from tenacity import RetryCallState, Retrying
-from tenacity.retry import retry_if_exception_type
 
 from interlock.domain.errors import AlertNotTaken, InterlockError, NotSent, RateLimited
 from interlock.domain.instants import NS_PER_S
@@ -73,23 +72,19 @@ async def retrying(
             raise
         failed: InterlockError = error
 
-    waits: list[float] = []
-    for attempt in Retrying(
-        sleep=waits.append,
-        stop=_stop(ctx, policy, started_ns),
-        wait=_wait(ctx, policy, label),
-        retry=retry_if_exception_type(repeat_on),
-        reraise=True,
-    ):
-        if waits:
-            await ctx.sleep(waits[-1])
-        with attempt:
-            # The failure of the direct attempt is tenacity's first one, so that waits and counts start as they should.
-            if not waits:
-                raise failed
-            ctx.count(counter)
-            result = await call()
-    return result
+    budget = Retrying(stop=_stop(ctx, policy, started_ns), wait=_wait(ctx, policy, label), reraise=True)
+    budget.begin()
+    state = RetryCallState(budget, None, (), {})
+    while True:  # until the budget, which is bounded, raises what failed last
+        state.set_exception((type(failed), failed, failed.__traceback__))
+        budget.iter(state)
+        await ctx.sleep(state.upcoming_sleep)
+        state.prepare_for_next_attempt()
+        ctx.count(counter)
+        try:
+            return await call()
+        except repeat_on as error:
+            failed = error
 
 
 def _stop(ctx: Context, policy: RetryPolicy, started_ns: int) -> Callable[[RetryCallState], bool]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
 
 from interlock.domain.errors import BadInput, Broken
-from interlock.runtime.seeds import SeededStreams
+from interlock.runtime.seeds import WORD_BITS, SeededStreams
 
 __all__ = ["ORDER_LABEL", "FifoSchedule", "OrderPolicy", "Schedule", "SeededSchedule", "Tape", "TapeSchedule"]
 
@@ -116,10 +116,10 @@ class SeededSchedule(Schedule):
         self._streams = SeededStreams(seed)
 
     def _choose(self, n: int, label: str) -> int:
-        return int(self._streams[label]() * n)
+        return next(self._streams[label]) * n >> WORD_BITS
 
     def _strike(self, permille: int, label: str) -> int:
-        return 1 if self._streams[label]() * _PERMILLE < permille else 0
+        return 1 if next(self._streams[label]) * _PERMILLE >> WORD_BITS < permille else 0
 
 
 class TapeSchedule(Schedule):

@@ -166,9 +166,9 @@ class SteppedSystem(Stepping):
         if self._deadlock:
             return "deadlock"
         ready = self._ready
-        if not ready and not self._aside:
-            return self._let_time_pass()
         if not ready:
+            if not self._aside:
+                return self._let_time_pass()
             item = self._aside.popleft()
         elif self._named or (self._random_order and len(ready) > 1):
             index = self._pick(ready)

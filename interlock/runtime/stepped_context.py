@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Final, Protocol
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from interlock.domain.instants import NS_PER_S
 from interlock.runtime.actor import Context, Job, Recorder
@@ -12,11 +12,9 @@ from interlock.runtime.asks import Asks
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.mailbox import DATA, Envelope, Lane, ReplyTo
 from interlock.runtime.schedule import Schedule
-from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task
+from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task, until
 
 __all__ = ["Kernel", "SteppedContext"]
-
-_NO_DEADLINE: Final = nullcontext()
 
 
 class Kernel(Protocol):
@@ -56,7 +54,7 @@ class SteppedContext(Context):
         """Deliver ``message``; waits for room only."""
         full = self._kernel.try_send(to, Envelope(message, None, self.name), lane)
         if full is not None:
-            await full
+            await until(full)
 
     def offer(self, to: str, message: object) -> bool:
         """Deliver ``message`` if there is room."""
@@ -66,13 +64,17 @@ class SteppedContext(Context):
         """Send, then wait for the answer."""
         kernel, name = self._kernel, self.name
         ask_id = kernel.asks.open()
+        deadline = None if timeout_s is None else Deadline(kernel, timeout_s)
         try:
-            with _NO_DEADLINE if timeout_s is None else Deadline(kernel, timeout_s):
-                full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), DATA)
-                if full is not None:
-                    await full
-                return await AwaitReply(ask_id, to)
+            if deadline is not None:
+                deadline.begin()
+            full = kernel.try_send(to, Envelope(message, ReplyTo(name, ask_id), name), DATA)
+            if full is not None:
+                await until(full)
+            return await until(AwaitReply(ask_id, to))
         finally:
+            if deadline is not None:
+                deadline.end()
             kernel.asks.close(ask_id)
 
     def reply(self, ticket: ReplyTo, answer: object) -> None:
@@ -81,7 +83,7 @@ class SteppedContext(Context):
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait on the virtual clock."""
-        return SleepUntil(self.now_ns() + round(seconds * NS_PER_S))  # as ``to_ns``, without the call
+        return until(SleepUntil(self.now_ns() + round(seconds * NS_PER_S)))  # as ``to_ns``, without the call
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Bound the waits of the block."""

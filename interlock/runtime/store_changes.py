@@ -142,7 +142,8 @@ class StoreState:
     def _order(self, order: Order) -> None:
         key = order.client_order_id
         self.orders[key] = order
-        self.latest_ns = max(self.latest_ns, order.updated_ns)
+        if order.updated_ns > self.latest_ns:
+            self.latest_ns = order.updated_ns
         if ended(order):
             self.live.pop(key, None)
         else:

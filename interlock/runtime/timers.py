@@ -30,19 +30,16 @@ class Timers:
 
     def take_due(self, clock: VirtualClock) -> list[tuple[Task, Deadline | None]]:
         """Move ``clock`` to the earliest live timer and return all that are due then; empty when none is left."""
-        heap = self._heap
+        heap, now_ns = self._heap, 0
+        due: list[tuple[Task, Deadline | None]] = []
         while heap:
             due_ns, _, task, token, deadline = heap[0]
-            if task.token == token if deadline is None else deadline.open:
+            if due and due_ns > now_ns:
                 break
             heappop(heap)
-        else:
-            return []
-        now_ns = clock.reach(due_ns)
-        due: list[tuple[Task, Deadline | None]] = []
-        while heap and heap[0][0] <= now_ns:
-            _, _, task, token, deadline = heappop(heap)
             if task.token == token if deadline is None else deadline.open:
+                if not due:
+                    now_ns = clock.reach(due_ns)
                 due.append((task, deadline))
         return due
 

@@ -6,17 +6,18 @@ comes from a foreign await and would make the run depend on something the schedu
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine, Generator
 from enum import Enum
-from types import TracebackType
+from types import TracebackType, coroutine
 from typing import Any, Protocol
+
+import msgspec
 
 from interlock.runtime.actor import Actor
 from interlock.runtime.mailbox import Envelope, Lane, LaneQueue, Mailbox
 
-__all__ = ["AwaitReply", "Cell", "Deadline", "Op", "SendWait", "SleepUntil", "Task", "Work", "waiting_ring"]
+__all__ = ["AwaitReply", "Cell", "Deadline", "Op", "SendWait", "SleepUntil", "Task", "Work", "until", "waiting_ring"]
 
 
 class Work(Enum):
@@ -27,60 +28,47 @@ class Work(Enum):
     JOB = "job"
 
 
-class Op(ABC):
-    """Something a coroutine waits on; yields itself to the driver."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Op, Any, Any]:
-        """Hand this operation to the driver and return what the driver sends back."""
-        return (yield self)
-
-    @abstractmethod
-    def says(self) -> str:
-        """Return the wait in words, for the deadlock report."""
-
-
-class SleepUntil(Op):
+class SleepUntil(msgspec.Struct, frozen=True, gc=False):
     """Wait for an instant."""
 
-    __slots__ = ("due_ns",)
-
-    def __init__(self, due_ns: int) -> None:
-        self.due_ns = due_ns
+    due_ns: int
 
     def says(self) -> str:
-        """Return the wait in words."""
+        """Return the wait in words, for the deadlock report."""
         return "sleeps"
 
 
-class SendWait(Op):
+class SendWait(msgspec.Struct, frozen=True):
     """Wait for room in a lane."""
 
-    __slots__ = ("cell", "envelope", "lane")
-
-    def __init__(self, cell: Cell, lane: Lane, envelope: Envelope) -> None:
-        self.cell = cell
-        self.lane = lane
-        self.envelope = envelope
+    cell: Cell
+    lane: Lane
+    envelope: Envelope
 
     def says(self) -> str:
         """Return the wait in words."""
         return f"waits for room in the {self.lane.name.lower()} lane of {self.cell.name}"
 
 
-class AwaitReply(Op):
+class AwaitReply(msgspec.Struct, frozen=True, gc=False):
     """Wait for the answer to a request."""
 
-    __slots__ = ("ask_id", "asked")
-
-    def __init__(self, ask_id: int, asked: str) -> None:
-        self.ask_id = ask_id
-        self.asked = asked
+    ask_id: int
+    asked: str
 
     def says(self) -> str:
         """Return the wait in words."""
         return f"waits for an answer of {self.asked}"
+
+
+Op = SleepUntil | SendWait | AwaitReply
+"""Something a coroutine waits on."""
+
+
+@coroutine
+def until(op: Op) -> Generator[Op, Any, Any]:
+    """Hand an operation to the driver, and return what the driver sends back. For ``await``."""
+    return (yield op)
 
 
 class Task:
@@ -118,7 +106,7 @@ class ArmsDeadlines(Protocol):
 
 
 class Deadline:
-    """A bound on the waits of one task; registered with the driver for the length of a ``with`` block."""
+    """A bound on the waits of one task; registered with the driver from its beginning to its end."""
 
     __slots__ = ("expired", "open", "seconds", "system", "task")
 
@@ -129,15 +117,23 @@ class Deadline:
         self.open = True
         self.expired = False
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """Let it count from now on."""
         self.task = self.system.arm(self)
+
+    def end(self) -> None:
+        """Let it count no more."""
+        self.open = False
+        if self.task is not None:
+            self.task.deadlines.remove(self)
+
+    def __enter__(self) -> None:
+        self.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.open = False
-        if self.task is not None:
-            self.task.deadlines.remove(self)
+        self.end()
 
 
 class Cell:

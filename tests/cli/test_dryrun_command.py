@@ -53,9 +53,9 @@ def test_the_summary_fits_into_80_columns_and_says_where_the_artifacts_are(tmp_p
     assert (answer.code, answer.err) == (0, "")
     assert max(map(len, table)) <= 80
     assert rows["status"] == "COMPLETED"
-    assert rows["orders"].startswith("449: CANCELLED ")
-    assert rows["refused by us"].startswith("31: RAIL_ORDER_NOTIONAL 11, RAIL_ORDER_QUANTITY 14,")
-    assert rows["rejected there"] == "4: INSUFFICIENT_MARGIN 4"
+    assert rows["orders"].startswith("441: CANCELLED ")
+    assert rows["refused by us"].startswith("39: RAIL_ORDER_NOTIONAL 14, RAIL_ORDER_QUANTITY 11,")
+    assert rows["rejected there"] == "7: INSUFFICIENT_MARGIN 7"
     assert (rows["trips"], rows["kill switch"]) == ("none", "off")
     assert rows["reconciled"] == "98 times, last: healthy"
     assert rows["simulated time"].startswith("8:00:")

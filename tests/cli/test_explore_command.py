@@ -23,14 +23,14 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.fixture
 def overfills_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant an invariant that some runs break."""
-    honest = Watcher.__call__
+    honest = Watcher.holds
 
     def planted(watch: Watcher) -> bool:
         if watch._counters.get("faults_total|overfill"):  # noqa: SLF001 - a planted invariant looks where it can
             watch.broken = Broken("planted", "a fill beyond its order was told")
         return honest(watch)
 
-    monkeypatch.setattr(Watcher, "__call__", planted)
+    monkeypatch.setattr(Watcher, "holds", planted)
 
 
 def explored(*arguments: object) -> Answer:

@@ -45,14 +45,14 @@ print(run_chunk(a_chunk("at_once", count=30, logged=True)).digest)
 @pytest.fixture
 def a_trip_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant an invariant that some runs break: no order is ever refused by a rail."""
-    honest = Watcher.__call__
+    honest = Watcher.holds
 
     def planted(watch: Watcher) -> bool:
         if watch._counters.get("faults_total|overfill"):  # noqa: SLF001 - a planted invariant looks where it can
             watch.broken = Broken("planted", "a fill beyond its order was told")
         return honest(watch)
 
-    monkeypatch.setattr(Watcher, "__call__", planted)
+    monkeypatch.setattr(Watcher, "holds", planted)
 
 
 @pytest.mark.spec("RT-5")

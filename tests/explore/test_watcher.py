@@ -56,28 +56,28 @@ def test_whatever_becomes_more_is_looked_at_after_that_step(
 ) -> None:
     looks: list[int] = []
     monkeypatch.setattr(Watcher, "_look", lambda _: looks.append(1))
-    run.watch()
+    run.watch.holds()
     looks.clear()
     more(run)
-    run.watch()
-    run.watch()
+    run.watch.holds()
+    run.watch.holds()
     assert looks == [1]
 
 
 def test_an_order_that_left_unclaimed_is_seen_in_the_very_step(run: Run) -> None:
     requested(run)
-    assert not run.watch()
+    assert not run.watch.holds()
     assert run.watch.broken is not None
     assert run.watch.broken.invariant == "I8"
 
 
 def test_a_crash_that_loses_as_much_as_has_come_since_hides_nothing(run: Run) -> None:
     recorded(run)
-    assert run.watch()
+    assert run.watch.holds()
     run.store.crash()
     run.watch.crashed()
     requested(run)  # now there is as much of everything as before the crash
-    assert not run.watch()
+    assert not run.watch.holds()
 
 
 def test_what_a_crash_has_lost_may_be_recorded_again(run: Run) -> None:
@@ -86,24 +86,24 @@ def test_what_a_crash_has_lost_may_be_recorded_again(run: Run) -> None:
     run.store.commit()
     for order in (known, advance(known, OrderEvent.CANCEL_REQUEST, 3)):
         run.store.journal(order)
-        assert run.watch()
+        assert run.watch.holds()
     run.store.crash()
     run.watch.crashed()
     for order in (known, advance(known, OrderEvent.CANCEL_REQUEST, 4)):
         run.store.journal(order)
-        assert run.watch(), run.watch.broken
+        assert run.watch.holds(), run.watch.broken
 
 
 def test_what_a_crash_has_left_is_still_known(run: Run) -> None:
     recorded(run)
     run.store.commit()
-    assert run.watch()
+    assert run.watch.holds()
     run.store.crash()
     run.watch.crashed()
     requested(run)
-    assert run.watch(), run.watch.broken
+    assert run.watch.holds(), run.watch.broken
     requested(run)
-    assert not run.watch(), "sent a second time"
+    assert not run.watch.holds(), "sent a second time"
 
 
 def test_a_session_that_is_over_is_not_killed(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

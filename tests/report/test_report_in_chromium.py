@@ -145,7 +145,7 @@ def test_the_filter_narrows_the_chart_by_text_order_actor_and_type(open_page: Op
     page = open_page(demo_page)
     everything = shown(page)
     page.fill("#find", "timeout")
-    assert shown(page).startswith("15 of ")
+    assert shown(page).startswith("24 of ")
     settle(page)
     assert all("timeout" in text for text in texts(page)[6:])
     page.fill("#find", "")
