@@ -34,6 +34,7 @@ from typing import Any, Final
 
 import msgspec
 from pydantic import BaseModel
+from tenacity import RetryCallState, Retrying
 
 from interlock.config.parts import Parts
 from interlock.config.section import Section
@@ -65,8 +66,13 @@ _MUTE: Final[dict[type, tuple[str, ...]]] = {
     Task: ("token",),
     Cell: ("ready", "urgent", "waiting_senders"),
     Exchange: ("_lines",),
+    RetryCallState: ("start_time", "outcome_timestamp"),
+    Retrying: ("_local",),
 }
-"""Fields that count what is past, spare making something again, or are told in a better order by the driver."""
+"""Fields that count what is past, spare making something again, or are told in a better order by the driver.
+
+tenacity takes down the machine's time, which nothing of ours looks at.
+"""
 
 _HEAPS: Final[dict[type, tuple[str, ...]]] = {
     AttemptBudget: ("_by_order",),

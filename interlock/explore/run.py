@@ -41,13 +41,8 @@ class RunOutcome(msgspec.Struct, frozen=True):
     steps: int
     simulated_ns: int
     crashes: int
-    schedule: Schedule
+    tape: Tape
     counters: dict[str, int]
-
-    @property
-    def tape(self) -> Tape:
-        """Return what its schedule has drawn, which few ask about."""
-        return self.schedule.tape()
 
 
 class Run:
@@ -195,4 +190,4 @@ def outcome_of(run: Run) -> RunOutcome:
         broken = broken or looked_back(run.session, result, run.store, run.exchange, run.counters)
     simulated_ns = run.session.system.clock.now_ns() - run.start_ns
     failure = None if broken is None else Failure(broken.invariant, broken.text, steps, last or told(run.said))
-    return RunOutcome(outcome, failure, steps, simulated_ns, run.crashes, run.schedule, run.counters)
+    return RunOutcome(outcome, failure, steps, simulated_ns, run.crashes, run.schedule.tape(), run.counters)

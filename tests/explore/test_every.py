@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from interlock.domain.broker import Accepted
-from interlock.domain.errors import Broken
+from interlock.domain.errors import Broken, NotSent
 from interlock.domain.ledgers import FillBook
 from interlock.explore import every
 from interlock.explore import fingerprint as fingerprint_module
@@ -18,7 +18,11 @@ from interlock.explore.fingerprint import fingerprint
 from interlock.explore.plan import RunPlan
 from interlock.explore.run import Run, RunOutcome, run_once
 from interlock.mocks.faults import FaultPlan
+from interlock.runtime.actor import Actor
+from interlock.runtime.mailbox import ReplyTo
+from interlock.runtime.retry import RetryPolicy, retrying
 from interlock.runtime.schedule import TapeSchedule
+from interlock.runtime.stepped import SteppedSystem
 
 
 def plan_of(name: str, crashes: int = 0, *, faults: bool = True) -> RunPlan:
@@ -105,6 +109,27 @@ def test_what_a_message_says_belongs_to_the_state() -> None:
     one, other = (Accepted(client_order_id="il-1", broker_order_id=broker_id) for broker_id in ("b-1", "b-2"))
     assert fingerprint([one]) == fingerprint([one.model_copy()])
     assert fingerprint([one]) != fingerprint([other])
+
+
+class Insistent(Actor):
+    """Calls something that never gets through, again and again."""
+
+    async def handle(self, message: object, reply_to: ReplyTo | None) -> None:
+        async def call() -> None:
+            raise NotSent("no")
+
+        await retrying(self.ctx, RetryPolicy(attempts_max=9, duration_max_s=900, jitter_s=0), "call", call)
+
+
+def test_pauses_of_equal_retries_are_one_state_and_later_ones_another() -> None:
+    states: list[bytes] = []
+    for steps in (2, 2, 3):
+        with SteppedSystem() as system:
+            system.add("insistent", Insistent)
+            system.post("insistent", "go")
+            assert system.run_n_steps(steps).steps == steps
+            states.append(fingerprint(system))
+    assert states[0] == states[1] != states[2]
 
 
 def test_what_cannot_be_looked_into_is_no_state() -> None:
