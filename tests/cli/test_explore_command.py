@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from interlock.explore.failure import Broken
 from interlock.explore.hunt import Hunted
-from interlock.explore.watcher import Watcher
+from tests.explore.hunting import overfills_are_failures
 from tests.run_builders import CONFIGS, Answer, interlock
 
 pytestmark = pytest.mark.spec("DIF-10")
@@ -19,19 +18,6 @@ pytestmark = pytest.mark.spec("DIF-10")
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def overfills_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plant an invariant that some runs break."""
-    honest = Watcher.holds
-
-    def planted(watch: Watcher) -> bool:
-        if watch._counters.get("faults_total|overfill"):  # noqa: SLF001 - a planted invariant looks where it can
-            watch.broken = Broken("planted", "a fill beyond its order was told")
-        return honest(watch)
-
-    monkeypatch.setattr(Watcher, "holds", planted)
 
 
 def explored(*arguments: object) -> Answer:
@@ -71,7 +57,8 @@ def test_the_same_seeds_have_the_same_digest_and_the_same_file_with_any_number_o
     assert "order_events_total|EXPIRED|EXPIRE" in tree["coverage"]["missing"]
 
 
-def test_what_breaks_is_told_shrunk_and_written_so_that_it_can_be_seen_again(overfills_are_failures: None) -> None:
+def test_what_breaks_is_told_shrunk_and_written_so_that_it_can_be_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    overfills_are_failures(monkeypatch)
     answer = explored("--scenario", "crowd", "--runs", 400, "--quiet")
     assert answer.code == 2
     [path] = Path("out/explored").iterdir()
@@ -84,7 +71,8 @@ def test_what_breaks_is_told_shrunk_and_written_so_that_it_can_be_seen_again(ove
     assert "planted" in again.out
 
 
-def test_it_goes_on_after_a_failure_where_that_is_wanted(overfills_are_failures: None) -> None:
+def test_it_goes_on_after_a_failure_where_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    overfills_are_failures(monkeypatch)
     answer = explored("--scenario", "crowd", "--runs", 600, "--quiet", "--failures", 3, "--no-shrink", "--out", "found")
     assert answer.code == 2
     assert len(list(Path("found").iterdir())) == 3

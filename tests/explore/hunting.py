@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from interlock.explore.cases import case_config
 from interlock.explore.chunk import Chunk, plan_of
+from interlock.explore.failure import Broken
 from interlock.explore.hunt import Hunted, Quarry, hunt
 from interlock.explore.plan import RunPlan
 from interlock.explore.pool import here
 from interlock.explore.run import Run, RunOutcome, outcome_of, run_once
+from interlock.explore.watcher import Watcher
 from interlock.runtime.schedule import Schedule
 
 
@@ -27,6 +31,18 @@ def hunted(quarry: Quarry) -> Hunted:
     """Hunt in this process."""
     with here() as pool:
         return hunt(quarry, pool)
+
+
+def overfills_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plant an invariant that some runs break: no fill is told beyond its order."""
+    honest = Watcher.holds
+
+    def planted(watch: Watcher) -> bool:
+        if watch._counters.get("faults_total|overfill"):  # noqa: SLF001 - a planted invariant looks where it can
+            watch.broken = Broken("planted", "a fill beyond its order was told")
+        return honest(watch)
+
+    monkeypatch.setattr(Watcher, "holds", planted)
 
 
 def ran(plan: RunPlan, schedule: Schedule) -> tuple[RunOutcome, str]:

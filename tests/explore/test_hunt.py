@@ -7,15 +7,13 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from interlock.explore.chunk import Chunk, Tally, run_chunk
-from interlock.explore.failure import Broken
+from interlock.explore.chunk import Chunk, Tally, plan_of, run_chunk
 from interlock.explore.hunt import Hunted, hunt
 from interlock.explore.pool import here, pool_of, processes
 from interlock.explore.run import run_once
-from interlock.explore.watcher import Watcher
 from interlock.runtime.clock import VirtualClock
 from interlock.runtime.schedule import TapeSchedule
-from tests.explore.hunting import a_chunk, a_quarry, hunted
+from tests.explore.hunting import a_chunk, a_quarry, hunted, overfills_are_failures
 from tests.run_builders import ROOT, a_process
 
 DIGEST = """
@@ -40,19 +38,6 @@ async def drain(ending, *, may_ask):
 Ending.drain = drain
 print(run_chunk(a_chunk("at_once", count=30, logged=True)).digest)
 """
-
-
-@pytest.fixture
-def a_trip_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plant an invariant that some runs break: no order is ever refused by a rail."""
-    honest = Watcher.holds
-
-    def planted(watch: Watcher) -> bool:
-        if watch._counters.get("faults_total|overfill"):  # noqa: SLF001 - a planted invariant looks where it can
-            watch.broken = Broken("planted", "a fill beyond its order was told")
-        return honest(watch)
-
-    monkeypatch.setattr(Watcher, "holds", planted)
 
 
 @pytest.mark.spec("RT-5")
@@ -98,7 +83,8 @@ def test_cases_take_turns_with_the_same_seeds_until_enough_were_run() -> None:
     ]
 
 
-def test_a_failure_has_all_it_takes_to_run_it_again(a_trip_is_a_failure: None) -> None:
+def test_a_failure_has_all_it_takes_to_run_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    overfills_are_failures(monkeypatch)
     quarry = a_quarry("crowd", runs=400)
     [found] = hunted(quarry).tally.found
     chunk = a_chunk("crowd")
@@ -106,13 +92,12 @@ def test_a_failure_has_all_it_takes_to_run_it_again(a_trip_is_a_failure: None) -
     assert "FAULT" in found.failure.last[-1]
     alone = run_chunk(a_chunk("crowd", found.seed, 1))
     assert alone.found == (found,)
-    from interlock.explore.chunk import plan_of  # noqa: PLC0415 - beside its use
-
     again = run_once(plan_of(chunk, found.seed), TapeSchedule(found.tape, "random"))
     assert again.failure == found.failure
 
 
-def test_a_hunt_ends_with_the_first_failures(a_trip_is_a_failure: None) -> None:
+def test_a_hunt_ends_with_the_first_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    overfills_are_failures(monkeypatch)
     one = hunted(a_quarry("crowd", runs=2000))
     three = hunted(a_quarry("crowd", runs=2000, failures_max=3))
     assert (len(one.tally.found), len(three.tally.found)) == (1, 3)
