@@ -55,3 +55,11 @@ def test_every_part_of_the_package_has_its_place_in_the_house() -> None:
     named |= set(re.findall(r" ([a-z_]+)\.py ", house))
     parts = {path.stem for path in (ROOT / "interlock").iterdir() if path.is_dir() or path.suffix == ".py"}
     assert sorted(part for part in parts - named if not part.startswith("_")) == []
+
+
+def test_every_room_of_a_part_stands_in_the_house() -> None:
+    house = set(re.findall(r"[a-z_]+", ARCHITECTURE.partition("## The house")[2].split("```")[1]))
+    told_by_kind = ("certify", "cli", "web")  # a file for each command, each page, each subject
+    rooms = [path for path in (ROOT / "interlock").rglob("*.py") if not path.stem.startswith("__")]
+    assert rooms
+    assert sorted(str(room) for room in rooms if room.stem not in house and room.parent.name not in told_by_kind) == []
