@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -21,6 +20,7 @@ from interlock.domain.errors import StoreRefused
 from interlock.domain.instants import to_ns
 from interlock.domain.orders import Order
 from interlock.domain.restart import SessionBegun, SessionDone
+from interlock.runtime.closing import Closing
 from interlock.runtime.crash_points import CrashPoint, Probe, unheard
 from interlock.runtime.kill_file import KillFile
 from interlock.runtime.store import (
@@ -52,7 +52,7 @@ _MARKS: Final = "SELECT content FROM journal WHERE kind = 'mark' ORDER BY sequen
 _RESETS: Final = "SELECT content FROM journal WHERE kind = 'reset' ORDER BY sequence"
 
 
-class SqliteStore:
+class SqliteStore(Closing):
     """The store in the file ``path``, begun where there is none; ``owner`` is who others are told holds it.
 
     Raises:
@@ -316,14 +316,6 @@ class SqliteStore:
             StoreRefused: the disk refused; what was acknowledged is in the log.
         """
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _pass(self, points: tuple[CrashPoint, CrashPoint]) -> None:
         self.probe(points[0])

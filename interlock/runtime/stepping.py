@@ -5,21 +5,20 @@ Three queues hold what can run: what is urgent, what is ready, and what stands a
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from decimal import localcontext
-from types import TracebackType
-from typing import Self
 
 from interlock.domain.money import ARITHMETIC
 from interlock.runtime.actor import RunReport, StopReason
+from interlock.runtime.closing import Closing
 from interlock.runtime.work import Cell, Task
 
 __all__ = ["Stepping"]
 
 
-class Stepping(ABC):
+class Stepping(Closing):
     """A driver that goes a step at a time."""
 
     def __init__(self) -> None:
@@ -34,18 +33,6 @@ class Stepping(ABC):
     def halt(self) -> None:
         """Let no further step run."""
         self.halted = True
-
-    @abstractmethod
-    def close(self) -> None:
-        """Drop all work that still waits."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def _step(self) -> StopReason | None:

@@ -7,8 +7,7 @@ the broker as it is by then, the same clock, and what the store had committed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from interlock.config.alert_sinks import stepped_sinks
 from interlock.config.model import SessionConfig
@@ -17,6 +16,7 @@ from interlock.domain.messages import StartSession
 from interlock.mocks.recording import Recording
 from interlock.runtime.actor import Actor, Context
 from interlock.runtime.clock import VirtualClock
+from interlock.runtime.closing import Closing
 from interlock.runtime.mailbox import LaneStats, MailboxSizes
 from interlock.runtime.memory_store import MemoryStore
 from interlock.runtime.recorder import RunRecorder
@@ -35,7 +35,7 @@ _OURS = ("rails", "reconciler", "orchestrator", "strategy", "alerts")
 _ALERT_STEPS_MAX: Final = 10_000
 
 
-class SteppedSession(Session):
+class SteppedSession(Session, Closing):
     """One session on virtual time, a step at a time."""
 
     def __init__(
@@ -92,14 +92,6 @@ class SteppedSession(Session):
     def close(self) -> None:
         """Release every mailbox."""
         self.system.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class _Rejoined:
