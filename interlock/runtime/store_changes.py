@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -121,12 +121,21 @@ class StoreState:
         self.resets: list[OperatorReset] = []
         self.marks = Marks()
         self.latest_ns = 0
+        self._folds: dict[type[Any], Callable[[Any], None]] = {
+            Order: self._order,
+            AccountOpened: self._opened,
+            SwitchSet: self._switched,
+            OperatorReset: self._reset,
+            KeysPurged: self._purged,
+            SessionBegun: self._begun,
+            SessionDone: self._done,
+        }
 
     def fold(self, change: Change, execution: Execution | None) -> None:
         """Take one record in."""
         folded = self._folds.get(type(change))
         if folded is not None:
-            folded(self, change)
+            folded(change)
         if execution is not None:
             self._filled(execution)
 
@@ -171,13 +180,3 @@ class StoreState:
     def _done(self, change: SessionDone) -> None:
         self.marks = Marks(self.marks.begun, change)
         self.latest_ns = max(self.latest_ns, change.at_ns)
-
-    _folds: ClassVar[dict[type[Any], Callable[[StoreState, Any], None]]] = {
-        Order: _order,
-        AccountOpened: _opened,
-        SwitchSet: _switched,
-        OperatorReset: _reset,
-        KeysPurged: _purged,
-        SessionBegun: _begun,
-        SessionDone: _done,
-    }
