@@ -41,9 +41,6 @@ class OrderType(StrEnum):
     LIMIT = "LIMIT"
 
 
-_LIMIT: Final = OrderType.LIMIT
-
-
 class TimeInForce(StrEnum):
     """Good till cancelled, or immediate or cancel."""
 
@@ -72,7 +69,7 @@ class OrderIntent(BaseModel):
 
     @model_validator(mode="after")
     def _price_fits_type(self) -> Self:
-        if (self.order_type is _LIMIT) != (self.limit_price is not None):
+        if (self.order_type is OrderType.LIMIT) != (self.limit_price is not None):
             message = "a LIMIT order has a limit_price and a MARKET order has none"
             raise ValueError(message)
         return self
