@@ -48,26 +48,28 @@ def test_the_same_story_is_told_twice_in_the_same_words() -> None:
     assert one.store.all_records() == two.store.all_records()
 
 
-def _caught(*words: str, seeds: int = 200) -> bool:
-    """Return whether a story does not end well, in one of these words."""
-    for seed in range(seeds):
+def _caught(first: int = 0, seeds: int = 200) -> str:
+    """Return what the first story from a seed on says that does not end well, or ""."""
+    for seed in range(first, first + seeds):
         story = tell(seed, grouped=seed % 3 == 0)
-        found = [*complaints(story), f"ended {story.result.fail_code}"]
-        if any(word in complaint for complaint in found for word in words):
-            return True
-    return False
+        found = complaints(story)
+        if story.result.status != "COMPLETED":
+            found.append(f"ended {story.result.fail_code}")
+        if found:
+            return "; ".join(found)
+    return ""
 
 
 def test_an_order_that_leaves_before_its_claim_is_durable_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Commits, "then", lambda _, effect: effect())
-    assert _caught("i8_every_order_there_has_a_row")
+    assert _caught().startswith("i8_every_order_there_has_a_row")
 
 
 def test_fills_that_are_not_de_duplicated_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OrderBook, "booked_before", lambda *_: False)
     monkeypatch.setattr(MemoryStore, "_knows", lambda *_: False)
     monkeypatch.setattr(FillBook, "repeats", lambda *_: False)
-    assert _caught("overfill", "i2_", "i6_")
+    assert any(word in _caught() for word in ("overfill", "i2_", "i6_"))
 
 
 def test_an_order_that_is_called_void_without_settling_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +82,7 @@ def test_an_order_that_is_called_void_without_settling_is_caught(monkeypatch: py
 
     begin = Recovery.begin
     monkeypatch.setattr(Recovery, "begin", void)
-    assert _caught("i3_", "i2_")
+    assert any(word in _caught() for word in ("i3_", "i2_"))
 
 
 def test_an_order_in_doubt_that_is_sent_again_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +102,4 @@ def test_an_order_in_doubt_that_is_sent_again_is_caught(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         OrderCalls, "settle", lambda calls, *about: (again if hasattr(calls, "book") else settle)(calls, *about)
     )
-    assert _caught("i1_a_key_is_accepted_once")
+    assert _caught(first=31).startswith("i1_a_key_is_accepted_once")  # the one before: the broker rejects the second

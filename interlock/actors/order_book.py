@@ -30,6 +30,8 @@ from interlock.runtime.store_changes import Execution
 __all__ = ["OrderBook"]
 
 _SEND, _QUARANTINED, _CLAIMED = OrderEvent.SEND, OrderState.QUARANTINED, ClaimResult.CLAIMED
+"""What is asked with each change of an order: members of enums are slow to look up in Python 3.11."""
+
 _TRANSITIONS: Final = {
     (before, after): f"order_state_transitions_total|{before}|{after}" for before in OrderState for after in OrderState
 }

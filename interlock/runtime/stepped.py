@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from interlock.domain.errors import Broken, DeadlineExceeded, InvariantBroken, Nondeterminism
 from interlock.domain.instants import to_ns
@@ -34,14 +34,14 @@ from interlock.runtime.stepped_context import SteppedContext
 from interlock.runtime.stepping import Stepping
 from interlock.runtime.timers import Timers
 from interlock.runtime.tracing import Tracer, Way
-from interlock.runtime.work import AwaitReply, Cell, Deadline, SendWait, SleepUntil, Task, Work, waiting_ring
+from interlock.runtime.work import AwaitReply, Cell, Deadline, Op, SendWait, SleepUntil, Task, Work, waiting_ring
 
 __all__ = ["RunReport", "SteppedSystem"]
 
 A = TypeVar("A", bound=Actor)
 
 _DATA_WORK, _CONTROL_WORK, _JOB_WORK = Work.DATA, Work.CONTROL, Work.JOB
-_WAITS: Final = frozenset({SleepUntil, AwaitReply, SendWait})
+_WAITS: Final = frozenset(get_args(Op))
 """All that a coroutine may wait on."""
 
 
