@@ -82,7 +82,7 @@ crash-test: $(VENV)/.installed ## Kill a trading child at every named point and 
 	$(BIN)/python -m tools.crash
 
 # Two jobs, whatever the machine: the same seeds give the same digest everywhere.
-explore-long: $(VENV)/.installed ## Explore every case, a million runs (RUNS=N), and say what was hit; hours
+explore-long: $(VENV)/.installed ## Explore every case, a million runs (RUNS=N), and say what was hit (half an hour)
 	$(BIN)/interlock explore --scenario all --runs $(RUNS) --jobs 2 --failures 20 --all-hit --json out/explored/long.json
 
 explore-every: $(VENV)/.installed ## See every schedule of the races, however many deviations, and say how many there are (minutes)
